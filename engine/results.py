@@ -1,0 +1,149 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, overload
+
+
+@dataclass(frozen=True, slots=True)
+class QueryToken:
+    """A token of a query that the vocabulary knows, and its weight."""
+
+    token: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A query token that a document is indexed under.
+
+    `contribution` is `weight` (of the query) x `document_weight`, and the contributions of a
+    document's matches sum to its score.
+    """
+
+    token: str
+    weight: float
+    document_weight: float
+    contribution: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One result: `rank` from 1, the external `id`, the `score`, the stored `document`.
+
+    `matches` is given where the search was asked to explain, best contribution first.
+    """
+
+    rank: int
+    id: str
+    score: float
+    matches: tuple[Match, ...] | None = None
+    stored: bytes | None = field(default=None, repr=False)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The document as it was indexed; empty where none was stored with its vector."""
+        return {} if self.stored is None else json.loads(self.stored)
+
+    def to_dict(self, fields: Sequence[str] | None = None) -> dict[str, Any]:
+        """Plain data for JSON; `fields` names the document fields to keep, all where None."""
+        document: Mapping[str, Any] = self.document
+        if fields is not None:
+            document = {name: document[name] for name in fields if name in document}
+        plain = {"rank": self.rank, "id": self.id, "score": self.score, "document": document}
+        if self.matches is not None:
+            plain["matches"] = [
+                {"token": match.token, "contribution": match.contribution} for match in self.matches
+            ]
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResults(Sequence[Hit]):
+    """The hits of one query, best first; a sequence of `Hit`.
+
+    `reason` says why there are none, when no hit was possible at all: no token of the query is
+    known to the model, or the index is empty.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    tokens: tuple[QueryToken, ...]
+    took_ms: float
+    reason: str | None = None
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
+
+    def to_dict(self, fields: Sequence[str] | None = None) -> dict[str, Any]:
+        """Plain data for JSON, the form that `engine search --json` prints."""
+        plain: dict[str, Any] = {
+            "query": self.query,
+            "took_ms": round(self.took_ms, 4),
+            "tokens": [{"token": part.token, "weight": part.weight} for part in self.tokens],
+            "hits": [hit.to_dict(fields) for hit in self.hits],
+        }
+        if self.reason is not None:
+            plain["reason"] = self.reason
+        return plain
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a document has its score for a query.
+
+    `matches` are the query's tokens that the document is indexed under, best contribution first;
+    they sum to `score`. `missing` are those it is not indexed under.
+    """
+
+    query: str
+    id: str
+    score: float
+    matches: tuple[Match, ...]
+    missing: tuple[QueryToken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInfo:
+    """What is in an index.
+
+    `bytes_by_part` are bytes of stored values by part name; `file_bytes` is the size of the index
+    on disk. `active_dimensions` is the mean number of non-zero weights a document.
+    """
+
+    path: str
+    documents: int
+    deleted: int
+    segments: int
+    blocks: int
+    postings: int
+    terms: int
+    active_dimensions: float
+    vocabulary_size: int
+    quantization_step: float
+    model: str | None
+    fingerprint: str | None
+    format_version: int
+    software: str
+    file_bytes: int
+    bytes_by_part: Mapping[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["bytes_by_part"] = dict(self.bytes_by_part)
+        return plain

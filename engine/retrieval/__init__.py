@@ -1,0 +1,1 @@
+"""Query encoding and scoring; stands on `engine.storage`, knows nothing of the public API."""

@@ -1,0 +1,30 @@
+"""Typed views of raw addresses inside Numba kernels.
+
+A snapshot has many blocks and each has its arrays somewhere in the memory map. Handing every array
+to a kernel would cost a fraction of a microsecond an array and call, so kernels get one table of
+addresses instead and view what they need. The snapshot that owns the map must outlive the call.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+
+def _pointer_to(element: Any) -> Any:
+    @intrinsic
+    def pointer(typing_context: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(types.int64), codegen  # type: ignore[no-untyped-call]
+
+    return pointer
+
+
+uint8_pointer = _pointer_to(types.uint8)
+uint16_pointer = _pointer_to(types.uint16)
+uint32_pointer = _pointer_to(types.uint32)
+int32_pointer = _pointer_to(types.int32)

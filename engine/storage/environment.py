@@ -1,0 +1,218 @@
+"""The LMDB environment of an index: opened once a process, checked before it is mapped."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import lmdb
+
+from engine.errors import (
+    IndexDamagedError,
+    IndexLockedError,
+    IndexNotFoundError,
+    IndexWriteError,
+)
+from engine.storage.envelope import seal, unseal
+from engine.storage.page_audit import audit_snapshot, read_meta_pages
+
+DATA_FILE = "data.mdb"
+WRITER_LOCK = "writer.lock"
+# The map is sparse address space, not disk: a generous one means that neither readers nor writers
+# meet its end. Where so much cannot be reserved (ulimit -v), smaller ones are tried.
+_MAP_SIZES = tuple(1 << bits for bits in (42, 38, 36, 34, 32, 30))
+_MAX_READERS = 1024
+
+_open_environments: dict[tuple[int, int, int], Environment] = {}
+_registry_lock = threading.Lock()
+
+
+class Environment:
+    """An LMDB environment shared by all readers and the writer of this process.
+
+    LMDB must not open a file twice in a process, so `attach` hands out one object a file and
+    counts its users.
+    """
+
+    def __init__(self, path: Path, key: tuple[int, int, int], handle: Any, *, writable: bool):
+        self.path = path
+        self.writable = writable
+        self._key = key
+        self._handle = handle
+        self._users = 1
+
+    @classmethod
+    def attach(cls, path: Path, *, create: bool = False) -> Environment:
+        """Open the environment in directory `path`, or join the one that is open already.
+
+        Raises:
+            IndexNotFoundError: there is no index, and `create` is False.
+            IndexDamagedError: the file is truncated or its meta pages are damaged.
+            IndexWriteError: the directory or its files cannot be created or opened.
+        """
+        data = path / DATA_FILE
+        with _registry_lock:
+            # An empty file is what remains of a first run that was killed at once: nothing.
+            if data.exists() and data.stat().st_size:
+                read_meta_pages(data)
+            elif not create:
+                raise IndexNotFoundError(
+                    f"no index at {path}; create one with `engine index CATALOG --index {path}`"
+                )
+            try:
+                if create:
+                    path.mkdir(parents=True, exist_ok=True)
+                if data.exists() and (known := _open_environments.get(_file_key(data))):
+                    known._users += 1
+                    return known
+                handle, writable = _open(path, create=create)
+                environment = cls(path, _file_key(data), handle, writable=writable)
+            except OSError as error:
+                raise IndexWriteError(
+                    f"{path}: cannot be opened as an index: {error.strerror}"
+                ) from error
+            except lmdb.Error as error:
+                raise IndexDamagedError(f"{path}: LMDB cannot open it: {error}") from error
+            _open_environments[environment._key] = environment
+            return environment
+
+    def detach(self) -> None:
+        """Give up one use; the last one closes the environment."""
+        with _registry_lock:
+            self._users -= 1
+            if self._users == 0:
+                if _open_environments.get(self._key) is self:
+                    del _open_environments[self._key]
+                if self._key[0] == os.getpid():
+                    self._handle.close()
+
+    def begin_read(self) -> Any:
+        """Begin a read transaction on the newest commit, with every tree page of it checked."""
+        while True:
+            transaction = self._handle.begin(buffers=True)
+            try:
+                if audit_snapshot(self.path / DATA_FILE, transaction.id()):
+                    return transaction
+            except BaseException:
+                transaction.abort()
+                raise
+            transaction.abort()
+
+    def commit(
+        self, puts: Sequence[tuple[bytes, Any]], deletes: Sequence[bytes], manifest: Any
+    ) -> int:
+        """Write values, and the manifest that `manifest(transaction)` returns, in one transaction.
+
+        Args:
+            puts: pairs of a key and a payload, or a function that returns the payload; sealed
+                one by one while writing, so that one sealed copy is held at a time.
+            deletes: keys to remove.
+            manifest: a function of the LMDB transaction number that returns key and payload.
+
+        Returns:
+            The LMDB transaction number.
+
+        Raises:
+            IndexWriteError: nothing was written; the index is as it was.
+        """
+        if not self.writable:
+            raise IndexWriteError(f"{self.path} is read-only; nothing was written")
+        self.begin_read().abort()
+        while True:
+            try:
+                with self._handle.begin(write=True) as transaction:
+                    for key in deletes:
+                        transaction.delete(key)
+                    for key, payload in puts:
+                        transaction.put(key, seal(key, payload() if callable(payload) else payload))
+                    number = int(transaction.id())
+                    key, payload = manifest(number)
+                    transaction.put(key, seal(key, payload))
+                return number
+            except lmdb.MapFullError:
+                # The whole transaction was rolled back: grow the map and write it again.
+                self._handle.set_mapsize(2 * self._handle.info()["map_size"])
+            except (lmdb.Error, OSError, MemoryError) as error:
+                raise IndexWriteError(
+                    f"{self.path}: the commit failed and the index is as it was before: {error}; "
+                    "free some space or check permissions, then run the same command again"
+                ) from error
+
+
+def read_value(
+    transaction: Any, key: bytes, where: str, *, check_payload: bool = True
+) -> memoryview:
+    """Return the payload stored under `key`, as a view into the map, valid with the transaction.
+
+    Raises:
+        IndexDamagedError: it is missing or damaged.
+    """
+    value = transaction.get(key)
+    if value is None:
+        raise IndexDamagedError(f"{where} is damaged: it is missing from the index")
+    return unseal(key, value, where, check_payload=check_payload)
+
+
+@contextlib.contextmanager
+def writer_lock(path: Path) -> Iterator[None]:
+    """Hold the right to write to the index in `path`; the kernel frees it when a process dies.
+
+    Raises:
+        IndexLockedError: another process, or another writer of this one, holds it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise IndexWriteError(f"{path}: cannot be written to: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            by = f" (process {holder})" if holder else ""
+            raise IndexLockedError(
+                f"{path}: another writer is at work{by}; wait for it to finish, then try again"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
+    """Open writable where permissions allow, so that one handle serves readers and a writer."""
+    data = path / DATA_FILE
+    exists = data.exists()
+    writable = os.access(path, os.W_OK) and (not exists or os.access(data, os.W_OK))
+    for map_size in _MAP_SIZES:
+        try:
+            handle = lmdb.open(
+                str(path),
+                map_size=map_size,
+                max_readers=_MAX_READERS,
+                readonly=not writable,
+                # Without write permission no reader table can be kept. Nobody who can write is
+                # expected to change a read-only deployment in place.
+                lock=writable or os.access(path / "lock.mdb", os.W_OK),
+                create=create,
+                max_spare_txns=1,
+            )
+            # Readers that died without a goodbye would keep old pages from being reused.
+            handle.reader_check()
+            return handle, writable
+        except lmdb.MemoryError:
+            if map_size == _MAP_SIZES[-1]:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _file_key(data: Path) -> tuple[int, int, int]:
+    status = data.stat()
+    return os.getpid(), status.st_dev, status.st_ino

@@ -1,0 +1,171 @@
+"""A segment: an immutable run of documents, as read from a snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import IndexDamagedError
+from engine.storage import keys
+from engine.storage.block import MAX_BLOCK_DOCUMENTS
+from engine.storage.envelope import as_array
+from engine.storage.environment import read_value
+from engine.storage.manifest import SegmentRecord
+
+
+def hash_id(identifier: bytes) -> int:
+    """Hash of an external id, by which segments are searched for it (64 bits of BLAKE2b)."""
+    return int.from_bytes(hashlib.blake2b(identifier, digest_size=8).digest(), "little")
+
+
+class Segment:
+    """Read access to the parts of one segment; arrays are views into the memory map.
+
+    They are valid as long as the read transaction that they were read in. Each part is verified
+    when it is first used; postings and stored documents piece by piece.
+    """
+
+    def __init__(self, transaction: Any, where: str, record: SegmentRecord) -> None:
+        self.record = record
+        self._transaction = transaction
+        self._where = f"{where}: segment {record.number}"
+        self._parts: dict[bytes, npt.NDArray[Any]] = {}
+        self.tombstones: npt.NDArray[np.uint8] | None = None
+        if record.deleted:
+            self.tombstones = self.part("tombstones")
+            if self.tombstones.nbytes != -(-record.documents // 8):
+                raise IndexDamagedError(f"{self._where} is damaged: its tombstones do not fit")
+
+    def part(self, name: str) -> npt.NDArray[Any]:
+        """A part of the segment, by its name in `keys.SEGMENT_PARTS`."""
+        key = keys.segment_part(self.record.number, name)
+        return self._read(key, name, keys.SEGMENT_PARTS[name])
+
+    def block_part(self, block: int, name: str) -> npt.NDArray[Any]:
+        """A part of one of its blocks, by its name in `keys.BLOCK_PARTS`."""
+        key = keys.block_part(self.record.number, block, name)
+        return self._read(key, f"block {block}, {name}", keys.BLOCK_PARTS[name])
+
+    def _read(self, key: bytes, name: str, dtype: str) -> npt.NDArray[Any]:
+        array = self._parts.get(key)
+        if array is None:
+            by_piece = key.rsplit(b"/", 1)[1].decode() in keys.CHECKED_BY_PIECE
+            payload = read_value(
+                self._transaction, key, f"{self._where}, {name}", check_payload=not by_piece
+            )
+            array = self._parts[key] = as_array(payload, dtype)
+        return array
+
+    def forget_parts(self) -> None:
+        """Drop all views, so that the transaction can end."""
+        self._parts.clear()
+        self.tombstones = None
+
+    def is_deleted(self, document: int) -> bool:
+        """Whether a local document is marked as deleted."""
+        bits = self.tombstones
+        return bits is not None and bool(bits[document >> 3] >> (document & 7) & 1)
+
+    def deleted_mask(self) -> npt.NDArray[np.bool_]:
+        """Which documents are deleted, one flag a document; a fresh array."""
+        if self.tombstones is None:
+            return np.zeros(self.record.documents, np.bool_)
+        bits = np.unpackbits(self.tombstones, count=self.record.documents, bitorder="little")
+        return bits.astype(np.bool_)
+
+    def deleted_in_block(self, block: int) -> npt.NDArray[np.uint16]:
+        """Local documents of a block that are deleted, ascending."""
+        if self.tombstones is None:
+            return np.empty(0, np.uint16)
+        first = block * MAX_BLOCK_DOCUMENTS
+        bits = self.tombstones[first >> 3 : (first + MAX_BLOCK_DOCUMENTS) >> 3]
+        # Blocks of a segment are full but for the last, so a block begins on a whole byte.
+        return np.flatnonzero(np.unpackbits(bits, bitorder="little")).astype(np.uint16)
+
+    def id_of(self, document: int) -> str:
+        """External id of a local document."""
+        offsets = self.part("id-offsets")
+        return bytes(self.part("ids")[offsets[document] : offsets[document + 1]]).decode()
+
+    def find(self, identifier: bytes) -> int | None:
+        """Local document with the given external id, deleted ones left out."""
+        hashes = self.part("id-hashes")
+        wanted = np.uint64(hash_id(identifier))
+        offsets, ids = self.part("id-offsets"), self.part("ids")
+        at = int(np.searchsorted(hashes, wanted))
+        while at < len(hashes) and hashes[at] == wanted:
+            document = int(self.part("id-documents")[at])
+            same = bytes(ids[offsets[document] : offsets[document + 1]]) == identifier
+            if same and not self.is_deleted(document):
+                return document
+            at += 1
+        return None
+
+    def find_many(self, identifiers: Sequence[bytes]) -> list[tuple[int, int]]:
+        """Pairs (position in `identifiers`, local document) of those that live here."""
+        hashes = self.part("id-hashes")
+        if not len(hashes) or not identifiers:
+            return []
+        wanted = np.fromiter(map(hash_id, identifiers), np.uint64, len(identifiers))
+        at = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+        candidates = np.flatnonzero(hashes[at] == wanted)
+        found = ((i, self.find(identifiers[i])) for i in candidates.tolist())
+        return [(i, document) for i, document in found if document is not None]
+
+    def content_hash(self, document: int) -> bytes | None:
+        """16-byte hash of the text that a document was encoded from; None where none was kept."""
+        if not self.record.has_documents:
+            return None
+        return bytes(self.part("content-hashes")[document])
+
+    def stored_document(self, document: int) -> bytes | None:
+        """Stored document of a local document, as JSON text; None where none was stored.
+
+        Raises:
+            IndexDamagedError: the bytes are not what was written.
+        """
+        if not self.record.has_documents:
+            return None
+        offsets = self.part("document-offsets")
+        data = self.part("documents")[offsets[document] : offsets[document + 1]]
+        if zlib.crc32(data.data) != self.part("document-checksums")[document]:
+            raise IndexDamagedError(
+                f"{self._where} is damaged: stored document {document} is not what was written"
+            )
+        return bytes(data)
+
+
+def encode_documents(documents: Sequence[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """Parts of a segment that hold its stored documents."""
+    offsets = np.zeros(len(documents) + 1, np.uint64)
+    np.cumsum([len(document) for document in documents], out=offsets[1:])
+    return {
+        "document-offsets": offsets,
+        "document-checksums": np.fromiter(map(zlib.crc32, documents), np.uint32, len(documents)),
+        "documents": np.frombuffer(b"".join(documents), np.uint8),
+    }
+
+
+def encode_ids(identifiers: Sequence[bytes]) -> dict[str, npt.NDArray[Any]]:
+    """Parts of a segment that hold its external ids and the way back from them."""
+    offsets = np.zeros(len(identifiers) + 1, np.uint64)
+    np.cumsum([len(identifier) for identifier in identifiers], out=offsets[1:])
+    hashes = np.fromiter(map(hash_id, identifiers), np.uint64, len(identifiers))
+    order = np.argsort(hashes, kind="stable").astype(np.uint32)
+    return {
+        "id-offsets": offsets,
+        "ids": np.frombuffer(b"".join(identifiers), np.uint8),
+        "id-hashes": hashes[order],
+        "id-documents": order,
+    }
+
+
+def dump_document(document: Any) -> bytes:
+    """Serialise a document for storage."""
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()

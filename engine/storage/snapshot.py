@@ -1,0 +1,108 @@
+"""A snapshot: one commit of an index, as a reader sees it for as long as it likes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import IndexDamagedError, IndexNotFoundError
+from engine.storage import keys
+from engine.storage.envelope import as_array
+from engine.storage.environment import Environment, read_value
+from engine.storage.manifest import Manifest
+from engine.storage.segment import Segment
+
+
+class Snapshot:
+    """Everything that one commit holds. It stays readable and unchanged while writers go on.
+
+    Documents are numbered through all segments, in the order in which they were added; that
+    number breaks ties between equal scores.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._environment = Environment.attach(self.path)
+        try:
+            self._transaction = self._environment.begin_read()
+        except BaseException:
+            self._environment.detach()
+            raise
+        try:
+            self.manifest = self._read_manifest()
+            self.segments = [
+                Segment(self._transaction, str(self.path), record)
+                for record in self.manifest.segments
+            ]
+            counts = [record.documents for record in self.manifest.segments]
+            self.first_documents = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        except BaseException:
+            self._transaction.abort()
+            self._environment.detach()
+            raise
+
+    def close(self) -> None:
+        """Let go of the commit. No view of it may be used afterwards."""
+        for segment in self.segments:
+            segment.forget_parts()
+        self._transaction.abort()
+        self._environment.detach()
+
+    def _read_manifest(self) -> Manifest:
+        if self._transaction.get(keys.MANIFEST) is None:
+            if self._transaction.id() == 0:
+                raise IndexNotFoundError(
+                    f"{self.path} holds no index yet: indexing was begun and nothing committed"
+                )
+            raise IndexDamagedError(f"{self.path} is damaged: it has no manifest")
+        payload = read_value(self._transaction, keys.MANIFEST, f"{self.path}: manifest")
+        manifest = Manifest.from_bytes(bytes(payload), str(self.path))
+        if manifest.transaction != self._transaction.id():
+            raise IndexDamagedError(
+                f"{self.path} is damaged: its manifest is of commit {manifest.transaction}, "
+                f"its pages of commit {self._transaction.id()}"
+            )
+        return manifest
+
+    def tokenizer_json(self) -> bytes:
+        """The query tokenizer of the model, as the text of a `tokenizer.json`."""
+        return bytes(read_value(self._transaction, keys.TOKENIZER, f"{self.path}: tokenizer"))
+
+    def static_weights(self) -> npt.NDArray[np.float32]:
+        """Static weight of each vocabulary entry, (V,) float32."""
+        where = f"{self.path}: static weights"
+        payload = read_value(self._transaction, keys.STATIC_WEIGHTS, where)
+        weights = as_array(payload, "<f4").astype(np.float32)
+        if weights.shape != (self.manifest.vocabulary_size,):
+            raise IndexDamagedError(f"{where} are damaged: not one a vocabulary entry")
+        return weights
+
+    def locate(self, document: int) -> tuple[Segment, int]:
+        """Segment and local document of a global document number."""
+        at = int(np.searchsorted(self.first_documents, document, side="right")) - 1
+        return self.segments[at], document - int(self.first_documents[at])
+
+    def find(self, identifier: str) -> int | None:
+        """Global document number of an external id, None when there is none."""
+        try:
+            encoded = identifier.encode()
+        except UnicodeEncodeError:
+            return None
+        # Newest first: a document that was replaced is live only where it was written last.
+        for at in reversed(range(len(self.segments))):
+            document = self.segments[at].find(encoded)
+            if document is not None:
+                return int(self.first_documents[at]) + document
+        return None
+
+    def stored_bytes(self) -> dict[str, int]:
+        """Bytes of each kind of stored value, by part name, and of the file as a whole."""
+        totals: dict[str, int] = {}
+        cursor = self._transaction.cursor()
+        for key, value in cursor:
+            name = bytes(key).decode("ascii", "replace").rsplit("/", 1)[-1]
+            totals[name] = totals.get(name, 0) + len(value)
+        cursor.close()
+        return totals

@@ -1,0 +1,230 @@
+"""Writing to an index: all that a commit publishes goes into one LMDB transaction."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.errors import IndexDamagedError, IndexNotFoundError, ModelMismatchError
+from engine.storage import keys
+from engine.storage.block import InvertedBlock
+from engine.storage.environment import Environment, writer_lock
+from engine.storage.manifest import (
+    BlockRecord,
+    Manifest,
+    ModelRecord,
+    Quantization,
+    SegmentRecord,
+)
+from engine.storage.segment import encode_documents, encode_ids
+from engine.storage.snapshot import Snapshot
+from engine.version import __version__
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySide:
+    """What an index keeps of its model, so that queries need nothing else."""
+
+    record: ModelRecord
+    tokenizer_json: bytes
+    static_weights: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentContent:
+    """A segment to be written: blocks, and its documents in order.
+
+    `blocks` are full (65,536 documents) but for the last. `documents` and `content_hashes` (16
+    bytes each) are given together, or neither.
+    """
+
+    blocks: Sequence[InvertedBlock]
+    ids: Sequence[bytes]
+    documents: Sequence[bytes] | None = None
+    content_hashes: Sequence[bytes] | None = None
+
+
+class StoreWriter:
+    """The one writer of an index, from creation to `close`.
+
+    Raises:
+        IndexLockedError: there is another writer.
+        ModelMismatchError: the index was built with another model.
+        IndexDamagedError, IndexFormatError: the existing index cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        vocabulary_size: int,
+        max_weight: float | None,
+        query_side: QuerySide | None,
+    ) -> None:
+        self.path = Path(path)
+        self._lock = writer_lock(self.path)
+        self._lock.__enter__()
+        try:
+            self._environment = Environment.attach(self.path, create=True)
+        except BaseException:
+            self._lock.__exit__(None, None, None)
+            raise
+        try:
+            existing = self._existing_manifest()
+            self._pending_query_side = query_side if existing is None else None
+            if existing is None:
+                existing = Manifest(
+                    vocabulary_size=vocabulary_size,
+                    quantization=Quantization(max_weight or 0.0),
+                    model=query_side.record if query_side else None,
+                )
+            self.manifest = existing
+            self._refuse_other_model(vocabulary_size, query_side)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> StoreWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let another writer in. What was not committed is gone."""
+        self._environment.detach()
+        self._lock.__exit__(None, None, None)
+
+    def set_max_weight(self, max_weight: float) -> None:
+        """Choose the quantization of a new index, before its first commit."""
+        if not self.manifest.segments:
+            self.manifest = dataclasses.replace(
+                self.manifest, quantization=Quantization(max_weight)
+            )
+
+    def snapshot(self) -> Snapshot | None:
+        """Open the newest commit; None before the first."""
+        return Snapshot(self.path) if self.manifest.transaction else None
+
+    def commit(
+        self,
+        added: Sequence[SegmentContent] = (),
+        deleted: dict[int, npt.NDArray[np.bool_]] | None = None,
+    ) -> Manifest:
+        """Publish new segments and deletions together; all of it, or nothing.
+
+        Args:
+            added: new segments, in order.
+            deleted: segment number to a mask over its documents of all that are now deleted,
+                those of earlier commits included. May name segments of `added`, whose numbers
+                begin at `self.manifest.next_segment`.
+
+        Raises:
+            IndexWriteError: the disk is full, or the like; the index is as it was.
+        """
+        deleted = deleted or {}
+        puts: list[tuple[bytes, Any]] = []
+        records = list(self.manifest.segments)
+        number = self.manifest.next_segment
+        for content in added:
+            puts.extend(_segment_values(number, content))
+            records.append(_segment_record(number, content))
+            number += 1
+        for at, record in enumerate(records):
+            mask = deleted.get(record.number)
+            if mask is not None:
+                count = int(np.count_nonzero(mask))
+                records[at] = dataclasses.replace(record, deleted=count)
+                bits = np.packbits(mask, bitorder="little")
+                puts.append((keys.segment_part(record.number, "tombstones"), bits))
+        if self._pending_query_side is not None:
+            puts.append((keys.TOKENIZER, self._pending_query_side.tokenizer_json))
+            weights = self._pending_query_side.static_weights.astype("<f4")
+            puts.append((keys.STATIC_WEIGHTS, weights))
+        draft = dataclasses.replace(
+            self.manifest,
+            segments=tuple(records),
+            next_segment=number,
+            software=__version__,
+        )
+
+        def manifest_of(transaction: int) -> tuple[bytes, bytes]:
+            return keys.MANIFEST, dataclasses.replace(draft, transaction=transaction).to_bytes()
+
+        transaction = self._environment.commit(puts, (), manifest_of)
+        self.manifest = dataclasses.replace(draft, transaction=transaction)
+        self._pending_query_side = None
+        return self.manifest
+
+    def _existing_manifest(self) -> Manifest | None:
+        try:
+            snapshot = Snapshot(self.path)
+        except IndexNotFoundError:
+            return None
+        manifest = snapshot.manifest
+        snapshot.close()
+        return manifest
+
+    def _refuse_other_model(self, vocabulary_size: int, query_side: QuerySide | None) -> None:
+        have, want = self.manifest.model, query_side.record if query_side else None
+        if have is None and want is None and self.manifest.vocabulary_size == vocabulary_size:
+            return
+        if have and want and have.fingerprint == want.fingerprint:
+            if self.manifest.vocabulary_size != vocabulary_size:
+                raise IndexDamagedError(f"{self.path} is damaged: its vocabulary does not fit")
+            return
+
+        def describe(model: ModelRecord | None, size: int) -> str:
+            if model is None:
+                return f"vectors of {size} dimensions without a model"
+            return f"model {model.name} ({model.fingerprint[:12]})"
+
+        raise ModelMismatchError(
+            f"{self.path} was built with {describe(have, self.manifest.vocabulary_size)}, and "
+            f"these documents come from {describe(want, vocabulary_size)}; index into another "
+            "folder with --index, or name the same model with --model"
+        )
+
+
+def _segment_record(number: int, content: SegmentContent) -> SegmentRecord:
+    return SegmentRecord(
+        number=number,
+        documents=len(content.ids),
+        has_documents=content.documents is not None,
+        blocks=tuple(
+            BlockRecord(
+                documents=block.documents,
+                terms=len(block.terms),
+                postings=block.occurrences,
+                dense_rows=int(np.count_nonzero(block.rows >= 0)),
+            )
+            for block in content.blocks
+        ),
+    )
+
+
+def _segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:
+    parts: dict[str, Any] = dict(encode_ids(content.ids))
+    if content.documents is not None and content.content_hashes is not None:
+        parts.update(encode_documents(content.documents))
+        parts["content-hashes"] = b"".join(content.content_hashes)
+    for name, array in parts.items():
+        yield keys.segment_part(number, name), array
+    for at, block in enumerate(content.blocks):
+        for name in keys.BLOCK_PARTS:
+            value: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]] = (
+                block.checksums if name == "checksums" else getattr(block, name)
+            )
+            yield keys.block_part(number, at, name), value
