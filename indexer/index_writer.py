@@ -1,0 +1,332 @@
+"""The index writer: takes documents with their vectors, and commits them block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix, vstack
+
+from engine.errors import UsageError
+from engine.storage.block import MAX_BLOCK_DOCUMENTS
+from engine.storage.manifest import ModelRecord
+from engine.storage.segment import dump_document
+from engine.storage.snapshot import Snapshot
+from engine.storage.store_writer import QuerySide, SegmentContent, StoreWriter
+from indexer.inversion import invert
+from indexer.model import SparseModel
+
+# log1p(relu(logit)) reaches 8 at a logit of 2,980; models stay below 4. Sums over the tokens of a
+# document can be much larger. The weight of impact 1 is the 65,536th part of this.
+_MAX_WEIGHT_OF_MAX_POOLING = 8.0
+_MAX_WEIGHT_OF_SUM_POOLING = 1024.0
+MAX_ID_BYTES = 65_535
+
+
+class IndexWriter:
+    """Adds documents to an index, new or existing; an id that is known is replaced.
+
+    Documents are collected until a block of 65,536 is full; a full block is inverted and
+    committed as a segment, so memory is bounded by a block and a long run loses at most that.
+    Used as a context manager it commits the rest at the end, or drops it after an error.
+
+    Args:
+        path: directory of the index; created if need be.
+        model: the model that gives the vectors; None for vectors of one's own.
+        vocabulary_size: V, the width of vectors of one's own.
+        max_weight: the largest weight that a new index of vectors of one's own shall hold;
+            rounded up to a power of two. By default twice the largest of the first block.
+
+    Raises:
+        IndexLockedError: another writer is at work.
+        ModelMismatchError: the index was built with another model or width.
+        IndexDamagedError, IndexFormatError: the existing index cannot be read.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        model: SparseModel | None = None,
+        vocabulary_size: int | None = None,
+        max_weight: float | None = None,
+    ) -> None:
+        query_side = None
+        if model is not None:
+            vocabulary_size = model.vocabulary_size
+            max_weight = (
+                _MAX_WEIGHT_OF_SUM_POOLING
+                if model.pooling == "sum"
+                else _MAX_WEIGHT_OF_MAX_POOLING
+            )
+            query_side = QuerySide(
+                ModelRecord(model.name, model.fingerprint, model.max_length, model.query_prompt),
+                model.tokenizer_json,
+                model.static_weights,
+            )
+        if vocabulary_size is None or vocabulary_size < 1:
+            raise UsageError("name the vocabulary_size of the vectors, at least 1")
+        if max_weight is not None and not (math.isfinite(max_weight) and max_weight > 0):
+            raise UsageError(f"max_weight must be a positive number, not {max_weight}")
+        self._vocabulary_size = vocabulary_size
+        self._store = StoreWriter(
+            path,
+            vocabulary_size=vocabulary_size,
+            max_weight=_power_of_two(max_weight) if max_weight else None,
+            query_side=query_side,
+        )
+        self._first_segment = self._store.manifest.next_segment
+        self._pending = _Pending()
+        self._committed: Snapshot | None = self._store.snapshot()
+
+    def __len__(self) -> int:
+        """Live documents of the last commit."""
+        return self._store.manifest.documents
+
+    def __enter__(self) -> IndexWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self.commit()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Let another writer in; what was not committed is dropped."""
+        if self._committed is not None:
+            self._committed.close()
+            self._committed = None
+        self._store.close()
+
+    def add(
+        self,
+        ids: Sequence[str],
+        vectors: csr_matrix,
+        documents: Sequence[Any] | None = None,
+        content_hashes: Sequence[bytes] | None = None,
+    ) -> None:
+        """Add documents, or replace those whose ids are known; the last of equal ids wins.
+
+        Args:
+            ids: N external ids, not empty, at most 65,535 bytes of UTF-8 each.
+            vectors: (N, V) CSR matrix of finite weights, none negative.
+            documents: N objects to be stored and returned with hits; anything that JSON holds.
+            content_hashes: 16 bytes for each document that tell whether it must be encoded again.
+
+        Raises:
+            UsageError: the arguments do not fit together, or hold what cannot be stored; none of
+                these documents was added.
+            IndexWriteError: a full block could not be committed.
+        """
+        rows = self._checked_vectors(ids, vectors)
+        encoded = [_checked_id(identifier) for identifier in ids]
+        stored: Sequence[bytes] | None = None
+        if documents is not None:
+            if len(documents) != len(ids):
+                raise UsageError(f"{len(ids)} ids, but {len(documents)} documents")
+            stored = [_checked_document(*pair) for pair in zip(ids, documents, strict=True)]
+            content_hashes = content_hashes or [bytes(16)] * len(ids)
+        if (stored is not None) != self._pending.has_documents and len(self._pending):
+            raise UsageError("give documents with all vectors of an index, or with none")
+        # Rows are taken piece by piece, so that a large matrix is never copied whole.
+        begin = 0
+        while begin < len(ids):
+            end = min(len(ids), begin + MAX_BLOCK_DOCUMENTS - len(self._pending))
+            self._pending.extend(
+                encoded[begin:end],
+                rows[begin:end],
+                None if stored is None else stored[begin:end],
+                None if content_hashes is None else content_hashes[begin:end],
+            )
+            begin = end
+            if len(self._pending) >= MAX_BLOCK_DOCUMENTS:
+                self.commit()
+
+    def commit(self) -> None:
+        """Publish everything added so far.
+
+        Raises:
+            IndexWriteError: the disk is full, or the like; the index is as it was before.
+        """
+        if not len(self._pending) and self._store.manifest.transaction:
+            return
+        ids, rows, documents, hashes = self._pending.live()
+        if self._store.manifest.quantization.max_weight == 0:
+            largest = float(rows.data.max(initial=0.0)) or 1.0
+            self._store.set_max_weight(_power_of_two(2 * largest))
+        deleted = self._replaced_by(ids)
+        content = []
+        if ids:
+            block = invert(
+                rows.indptr.astype(np.int64),
+                rows.indices.astype(np.int32, copy=False),
+                rows.data,
+                self._vocabulary_size,
+                self._store.manifest.quantization,
+            )
+            content.append(SegmentContent([block], ids, documents, hashes))
+        if self._committed is not None:
+            self._committed.close()
+            self._committed = None
+        try:
+            self._store.commit(content, deleted)
+            self._pending = _Pending()
+        finally:
+            self._committed = self._store.snapshot()
+
+    def current(
+        self, ids: Sequence[str], content_hashes: Sequence[bytes], documents: Sequence[Any]
+    ) -> list[bool]:
+        """Tell which documents are in the index already, with the same text and fields."""
+        found = [False] * len(ids)
+        if self._committed is None:
+            return found
+        encoded = [identifier.encode() for identifier in ids]
+        for segment in self._committed.segments:
+            for at, document in segment.find_many(encoded):
+                found[at] = (
+                    encoded[at] not in self._pending
+                    and segment.content_hash(document) == content_hashes[at]
+                    and segment.stored_document(document) == dump_document(documents[at])
+                )
+        return found
+
+    def added_in_this_run(self, ids: Sequence[str]) -> list[bool]:
+        """Tell which ids were added by this writer before, committed or not."""
+        encoded = [identifier.encode() for identifier in ids]
+        found = [identifier in self._pending for identifier in encoded]
+        if self._committed is not None:
+            for segment in self._committed.segments:
+                if segment.record.number >= self._first_segment:
+                    for at, _ in segment.find_many(encoded):
+                        found[at] = True
+        return found
+
+    def _replaced_by(self, ids: Sequence[bytes]) -> dict[int, npt.NDArray[np.bool_]]:
+        """Masks of deleted documents of the segments in which one of `ids` lives."""
+        deleted: dict[int, npt.NDArray[np.bool_]] = {}
+        if self._committed is None:
+            return deleted
+        for segment in self._committed.segments:
+            found = segment.find_many(ids)
+            if found:
+                mask = segment.deleted_mask()
+                mask[[document for _, document in found]] = True
+                deleted[segment.record.number] = mask
+        return deleted
+
+    def _checked_vectors(self, ids: Sequence[str], vectors: csr_matrix) -> csr_matrix:
+        if vectors.shape != (len(ids), self._vocabulary_size):
+            raise UsageError(
+                f"vectors of shape {vectors.shape} do not fit {len(ids)} ids and a vocabulary of "
+                f"{self._vocabulary_size}"
+            )
+        rows = vectors.tocsr().astype(np.float32, copy=False)
+        if not rows.has_canonical_format:
+            rows = rows.copy()
+            rows.sum_duplicates()
+        limit = self._store.manifest.quantization.max_weight or math.inf
+        bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit) & np.isfinite(rows.data)))
+        if len(bad):
+            row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
+            raise UsageError(
+                f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
+                f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
+                + (" (set max_weight when it is created)" if math.isfinite(limit) else "")
+            )
+        return rows
+
+
+class _Pending:
+    """Documents that wait for their block to be full."""
+
+    def __init__(self) -> None:
+        self._ids: list[bytes] = []
+        self._rows: list[csr_matrix] = []
+        self._documents: list[bytes] = []
+        self._hashes: list[bytes] = []
+        self._last: dict[bytes, int] = {}
+        self.has_documents = False
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, identifier: bytes) -> bool:
+        return identifier in self._last
+
+    def extend(
+        self,
+        ids: Sequence[bytes],
+        rows: csr_matrix,
+        documents: Sequence[bytes] | None,
+        hashes: Sequence[bytes] | None,
+    ) -> None:
+        for at, identifier in enumerate(ids, start=len(self._ids)):
+            self._last[identifier] = at
+        self._ids.extend(ids)
+        self._rows.append(rows)
+        if documents is not None and hashes is not None:
+            self.has_documents = True
+            self._documents.extend(documents)
+            self._hashes.extend(hashes)
+
+    def live(
+        self,
+    ) -> tuple[list[bytes], csr_matrix, list[bytes] | None, list[bytes] | None]:
+        """Ids, vectors, documents and hashes, of equal ids the last only."""
+        if not self._ids:
+            return [], csr_matrix((0, 0), dtype=np.float32), None, None
+        rows = _stacked(self._rows)
+        kept = sorted(self._last.values())
+        if len(kept) < len(self._ids):
+            rows = rows[np.array(kept, np.int64)]
+        ids = [self._ids[at] for at in kept]
+        if not self.has_documents:
+            return ids, rows, None, None
+        return (
+            ids,
+            rows,
+            [self._documents[at] for at in kept],
+            [self._hashes[at] for at in kept],
+        )
+
+
+def _stacked(rows: list[csr_matrix]) -> csr_matrix:
+    return rows[0] if len(rows) == 1 else csr_matrix(vstack(rows, format="csr"))
+
+
+def _power_of_two(weight: float) -> float:
+    return float(2.0 ** math.ceil(math.log2(weight)))
+
+
+def _checked_id(identifier: str) -> bytes:
+    if not isinstance(identifier, str) or not identifier:
+        raise UsageError(f"an id must be text and not empty, not {identifier!r}")
+    try:
+        encoded = identifier.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"id {identifier!r} is not valid text") from None
+    if len(encoded) > MAX_ID_BYTES:
+        raise UsageError(
+            f"id {identifier[:40]!r}... has {len(encoded)} bytes; at most {MAX_ID_BYTES} are kept"
+        )
+    return encoded
+
+
+def _checked_document(identifier: str, document: Any) -> bytes:
+    try:
+        return dump_document(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"document {identifier!r} cannot be stored as JSON: {error}") from None

@@ -1,0 +1,1 @@
+"""The companion: trains inference-free SPLADE models and evaluates them."""
