@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from engine.errors import DocumentNotFoundError, EngineError, UsageError
 from engine.results import Explanation, Hit, IndexInfo, Match, QueryToken, SearchResults
+from engine.retrieval.parameters import MAX_QUERY_TERMS
 from engine.retrieval.query_encoder import QueryEncoder
-from engine.retrieval.scorer import MAX_QUERY_TERMS, ScoredDocuments, Scorer, Terms, Weights
+from engine.retrieval.scorer import ScoredDocuments, Scorer, Terms, Weights
 from engine.storage.environment import DATA_FILE
 from engine.storage.snapshot import Snapshot
 

@@ -122,11 +122,11 @@ def _place(  # type: ignore[no-untyped-def]
                 band = np.int64(impacts[at]) * BANDS // (np.int64(maxima[slot]) + 1)
                 starts[slot, band] += 1
     for slot in range(len(starts)):
-        at = np.int64(offsets[slot])
+        begin = np.int64(offsets[slot])
         for band in range(BANDS - 1, -1, -1):
-            size = starts[slot, band]
-            starts[slot, band] = at
-            at += size
+            size = np.int64(starts[slot, band])
+            starts[slot, band] = begin
+            begin += size
     for document in range(len(indptr) - 1):
         for at in range(indptr[document], indptr[document + 1]):
             if not impacts[at]:

@@ -13,17 +13,26 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
+from engine.retrieval.parameters import (
+    DELETED,
+    DELETED_COUNT,
+    DENSE_BYTES,
+    HIGH,
+    LOW,
+    OFFSETS,
+    POSTING_COUNT,
+    POSTINGS,
+    ROWS,
+    STRIDE,
+    TERM_MAXIMA,
+    TERMS_OF_BLOCK,
+)
 from engine.retrieval.pointers import (
     int32_pointer,
     uint8_pointer,
     uint16_pointer,
     uint32_pointer,
 )
-
-# Columns of the block table (int64): addresses of a block's arrays, and its counts.
-OFFSETS, MAXIMA, ROWS, POSTINGS, HIGH, LOW, DELETED, DELETED_COUNT = range(8)
-DOCUMENTS, STRIDE, FIRST_DOCUMENT, TERMS, POSTING_COUNT, DENSE_BYTES = range(8, 14)
-COLUMNS = 14
 
 UNITS = 1 << 16
 # Leaves room for rounding each contribution up, for queries of up to 2**16 terms.
@@ -59,8 +68,8 @@ def contribution(multiplier, impact):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def block_bound(blocks, block, slots, terms, multipliers):  # type: ignore[no-untyped-def]
     """No document of the block scores more than this, in units."""
-    count = blocks[block, TERMS]
-    maxima = carray(uint16_pointer(blocks[block, MAXIMA]), count)
+    count = blocks[block, TERMS_OF_BLOCK]
+    maxima = carray(uint16_pointer(blocks[block, TERM_MAXIMA]), count)
     bound = np.int64(0)
     for at in range(len(terms)):
         slot = slots[terms[at], block]
@@ -84,14 +93,14 @@ def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignor
         `score + above` units; both 0 where no dense row was read.
     """
     stride = blocks[block, STRIDE]
-    count = blocks[block, TERMS]
+    count = blocks[block, TERMS_OF_BLOCK]
     rows = carray(int32_pointer(blocks[block, ROWS]), count)
     high = carray(uint8_pointer(blocks[block, HIGH]), blocks[block, DENSE_BYTES])
     below = np.int64(0)
     above = np.int64(0)
-    row_at = np.empty(2, np.int64)
-    row_multiplier = np.empty(2, np.int32)
-    held = 0
+    # A row waits here for a second one, so that two are added in one pass.
+    waiting = np.int64(-1)
+    waiting_multiplier = np.int32(0)
     first = True
     for at in range(len(terms)):
         slot = slots[terms[at], block]
@@ -105,22 +114,23 @@ def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignor
         else:
             above += 257
             below += low_part + 1
-        row_at[held] = rows[slot] * stride
-        row_multiplier[held] = np.int32(multiplier >> 8)
-        held += 1
-        if held == 2:
-            add_two_rows(
-                scores[:stride],
-                high[row_at[0] : row_at[0] + stride],
-                high[row_at[1] : row_at[1] + stride],
-                row_multiplier[0],
-                row_multiplier[1],
-                first,
-            )
-            first = False
-            held = 0
-    if held == 1:
-        add_row(scores[:stride], high[row_at[0] : row_at[0] + stride], row_multiplier[0], first)
+        begin = rows[slot] * stride
+        if waiting < 0:
+            waiting = begin
+            waiting_multiplier = np.int32(multiplier >> 8)
+            continue
+        add_two_rows(
+            scores[:stride],
+            high[waiting : waiting + stride],
+            high[begin : begin + stride],
+            waiting_multiplier,
+            np.int32(multiplier >> 8),
+            first,
+        )
+        first = False
+        waiting = np.int64(-1)
+    if waiting >= 0:
+        add_row(scores[:stride], high[waiting : waiting + stride], waiting_multiplier, first)
     elif first:
         scores[:stride] = 0
     offsets = carray(uint32_pointer(blocks[block, OFFSETS]), count + 1)
@@ -177,7 +187,7 @@ def add_two_rows(scores, row, other, multiplier, other_multiplier, first):  # ty
 def complete_score(blocks, block, slots, terms, multipliers, document, score):  # type: ignore[no-untyped-def]
     """True score of a document whose dense rows were added by their high bytes alone."""
     stride = blocks[block, STRIDE]
-    rows = carray(int32_pointer(blocks[block, ROWS]), blocks[block, TERMS])
+    rows = carray(int32_pointer(blocks[block, ROWS]), blocks[block, TERMS_OF_BLOCK])
     high = carray(uint8_pointer(blocks[block, HIGH]), blocks[block, DENSE_BYTES])
     low = carray(uint8_pointer(blocks[block, LOW]), blocks[block, DENSE_BYTES])
     total = np.int64(score)
@@ -196,7 +206,7 @@ def complete_score(blocks, block, slots, terms, multipliers, document, score):  
 def impacts_of(blocks, block, slots, terms, document, impacts):  # type: ignore[no-untyped-def]
     """Write the impact of each term (T,) in one document into `impacts` (T,) int64, 0 for none."""
     stride = blocks[block, STRIDE]
-    count = blocks[block, TERMS]
+    count = blocks[block, TERMS_OF_BLOCK]
     rows = carray(int32_pointer(blocks[block, ROWS]), count)
     offsets = carray(uint32_pointer(blocks[block, OFFSETS]), count + 1)
     postings = carray(uint32_pointer(blocks[block, POSTINGS]), blocks[block, POSTING_COUNT])

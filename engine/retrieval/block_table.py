@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import IndexDamagedError
-from engine.retrieval import accumulator
+from engine.retrieval import parameters
 from engine.storage.block import MAX_BLOCK_DOCUMENTS, piece_checksum, row_stride
 from engine.storage.keys import BLOCK_PARTS
 from engine.storage.manifest import BlockRecord
@@ -24,7 +24,7 @@ class BlockTable:
     is ever scored unchecked.
 
     Attributes:
-        blocks: (B, COLUMNS) int64, see `accumulator`.
+        blocks: (B, COLUMNS) int64, see `parameters`.
         slots: (V, B) int32, position of a term in the directory of a block, -1 for none.
         verified: (V,) uint8.
     """
@@ -37,7 +37,7 @@ class BlockTable:
             for number, record in enumerate(segment.record.blocks)
         ]
         vocabulary_size = snapshot.manifest.vocabulary_size
-        self.blocks = np.zeros((len(records), accumulator.COLUMNS), np.int64)
+        self.blocks = np.zeros((len(records), parameters.COLUMNS), np.int64)
         self.slots = np.full((vocabulary_size, len(records)), -1, np.int32)
         self.verified = np.zeros(vocabulary_size, np.uint8)
         self._parts: list[dict[str, npt.NDArray[Any]]] = []
@@ -48,8 +48,8 @@ class BlockTable:
             self._parts.append(parts)
             self.slots[parts["terms"], at] = np.arange(len(parts["terms"]), dtype=np.int32)
             self._fill(at, record, parts)
-        counts = self.blocks[:, accumulator.DOCUMENTS]
-        self.blocks[:, accumulator.FIRST_DOCUMENT] = np.cumsum(counts) - counts
+        counts = self.blocks[:, parameters.DOCUMENT_COUNT]
+        self.blocks[:, parameters.FIRST_DOCUMENT] = np.cumsum(counts) - counts
 
     def verify(self, term: int) -> None:
         """Check a term's postings in all blocks against their checksums.
@@ -65,7 +65,7 @@ class BlockTable:
                 parts["high"],
                 parts["low"],
                 int(parts["rows"][slot]),
-                int(self.blocks[at, accumulator.STRIDE]),
+                int(self.blocks[at, parameters.STRIDE]),
             )
             if checksum != parts["checksums"][slot]:
                 raise IndexDamagedError(
@@ -77,21 +77,21 @@ class BlockTable:
     def _fill(self, at: int, record: BlockRecord, parts: dict[str, npt.NDArray[Any]]) -> None:
         row = self.blocks[at]
         for column, name in (
-            (accumulator.OFFSETS, "offsets"),
-            (accumulator.MAXIMA, "maxima"),
-            (accumulator.ROWS, "rows"),
-            (accumulator.POSTINGS, "postings"),
-            (accumulator.HIGH, "high"),
-            (accumulator.LOW, "low"),
-            (accumulator.DELETED, "deleted"),
+            (parameters.OFFSETS, "offsets"),
+            (parameters.TERM_MAXIMA, "maxima"),
+            (parameters.ROWS, "rows"),
+            (parameters.POSTINGS, "postings"),
+            (parameters.HIGH, "high"),
+            (parameters.LOW, "low"),
+            (parameters.DELETED, "deleted"),
         ):
             row[column] = parts[name].__array_interface__["data"][0]
-        row[accumulator.DELETED_COUNT] = len(parts["deleted"])
-        row[accumulator.DOCUMENTS] = record.documents
-        row[accumulator.STRIDE] = row_stride(record.documents)
-        row[accumulator.TERMS] = len(parts["terms"])
-        row[accumulator.POSTING_COUNT] = len(parts["postings"])
-        row[accumulator.DENSE_BYTES] = len(parts["high"])
+        row[parameters.DELETED_COUNT] = len(parts["deleted"])
+        row[parameters.DOCUMENT_COUNT] = record.documents
+        row[parameters.STRIDE] = row_stride(record.documents)
+        row[parameters.TERMS_OF_BLOCK] = len(parts["terms"])
+        row[parameters.POSTING_COUNT] = len(parts["postings"])
+        row[parameters.DENSE_BYTES] = len(parts["high"])
 
     def _refuse_impossible(
         self,

@@ -1,8 +1,7 @@
 """Typed views of raw addresses inside Numba kernels.
 
-A snapshot has many blocks and each has its arrays somewhere in the memory map. Handing every array
-to a kernel would cost a fraction of a microsecond an array and call, so kernels get one table of
-addresses instead and view what they need. The snapshot that owns the map must outlive the call.
+A snapshot has many blocks and each has its arrays somewhere in the memory map. Kernels get one
+table of addresses and view what they need. The snapshot that owns the map must outlive the call.
 """
 
 from __future__ import annotations
@@ -28,3 +27,5 @@ uint8_pointer = _pointer_to(types.uint8)
 uint16_pointer = _pointer_to(types.uint16)
 uint32_pointer = _pointer_to(types.uint32)
 int32_pointer = _pointer_to(types.int32)
+int64_pointer = _pointer_to(types.int64)
+float64_pointer = _pointer_to(types.float64)

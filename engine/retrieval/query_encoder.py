@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
@@ -82,19 +80,3 @@ class QueryEncoder:
         """Text of a vocabulary entry; `#TERM` where the tokenizer has none."""
         token = self._tokenizer.id_to_token(int(term))
         return f"#{term}" if token is None else str(token)
-
-
-def canonical_tokenizer_json(tokenizer_json: bytes) -> bytes:
-    """The same tokenizer without truncation and padding, in one spelling.
-
-    Files of one tokenizer differ in white space and in what length they were saved for; neither
-    matters to a query, nor should it tell two models apart.
-    """
-    try:
-        fields = json.loads(tokenizer_json)
-    except ValueError as error:
-        raise ModelError(f"tokenizer.json cannot be read: {error}") from error
-    if not isinstance(fields, dict):
-        raise ModelError("tokenizer.json cannot be read: it holds no object")
-    fields["truncation"] = fields["padding"] = None
-    return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()

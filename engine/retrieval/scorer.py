@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.retrieval import accumulator
+from engine.retrieval import parameters as at
 from engine.retrieval.block_table import BlockTable
-from engine.retrieval.search_kernel import new_scratch, search_exact, search_exact_batch
+from engine.retrieval.native_code import entry_point
+from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.snapshot import Snapshot
 
 Terms = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float64]
-MAX_QUERY_TERMS = 1 << 16
 
 
 class ScoredDocuments(NamedTuple):
@@ -31,9 +31,10 @@ class ScoredDocuments(NamedTuple):
 class Scorer:
     """Scores queries against one snapshot.
 
-    A query is a pair of distinct `terms` (T,) int32 and their `weights` (T,) float64. The score
-    of a document is the sum over terms of weight x quantized document weight. Documents are
-    ordered by score, ties by document number; those with a score of zero or less are no hits.
+    A query is a pair of distinct `terms` (T,) int32, at most `MAX_QUERY_TERMS`, inside the
+    vocabulary, and their `weights` (T,) float64. The score of a document is the sum over terms of
+    weight x quantized document weight. Documents are ordered by score, ties by document number;
+    those with a score of zero or less are no hits.
     """
 
     def __init__(self, snapshot: Snapshot) -> None:
@@ -41,6 +42,9 @@ class Scorer:
         self._step = snapshot.manifest.quantization.step
         self._documents = int(snapshot.first_documents[-1])
         self._local = threading.local()
+        self._search = entry_point("search")
+        self._search_batch = entry_point("search_batch")
+        self._explain = entry_point("explain")
 
     def search(self, terms: Terms, weights: Weights, k: int) -> ScoredDocuments:
         """Find the best `k` documents.
@@ -48,42 +52,54 @@ class Scorer:
         Raises:
             IndexDamagedError: the postings of a term are not what was written.
         """
-        documents, scores = self._hits(k)
-        table = self._table
+        k = min(k, self._documents)
+        workspace = self._workspace()
+        workspace.hold(terms, weights, k)
         while True:
-            found = search_exact(
-                table.blocks, table.slots, table.verified, self._step, terms, weights,
-                documents, scores, self._scratch(),
-            )  # fmt: skip
+            found = int(self._search(workspace.address, self._step))
             if found >= 0:
-                return ScoredDocuments(documents[:found], scores[:found])
-            table.verify(int(terms[-1 - found]))
+                return ScoredDocuments(
+                    workspace.documents[:found].copy(), workspace.scores[:found].copy()
+                )
+            self._table.verify(int(terms[-1 - found]))
 
     def search_batch(
         self, queries: Sequence[tuple[Terms, Weights]], k: int, threads: int = 1
     ) -> list[ScoredDocuments]:
-        """Find the best `k` documents of each query; the kernels run on `threads` threads."""
+        """Find the best `k` documents of each query; the kernels run on `threads` threads.
+
+        Raises:
+            IndexDamagedError: the postings of a term are not what was written.
+        """
         if threads > 1 and len(queries) > 1:
             bounds = np.linspace(0, len(queries), min(threads, len(queries)) + 1).astype(int)
-            pieces = [queries[a:b] for a, b in itertools.pairwise(bounds)]
+            pieces = [queries[begin:end] for begin, end in pairwise(bounds.tolist())]
             with ThreadPoolExecutor(len(pieces)) as pool:
                 parts = pool.map(lambda piece: self.search_batch(piece, k), pieces)
                 return [result for part in parts for result in part]
         if not queries:
             return []
-        table = self._table
-        terms = np.concatenate([query[0] for query in queries])
-        weights = np.concatenate([query[1] for query in queries])
+        k = min(k, self._documents)
+        terms = np.concatenate([query[0] for query in queries]).astype(np.int32, copy=False)
+        weights = np.concatenate([query[1] for query in queries]).astype(np.float64, copy=False)
+        self._verify(np.unique(terms))
         starts = np.zeros(len(queries) + 1, np.int64)
         np.cumsum([len(query[0]) for query in queries], out=starts[1:])
-        for term in np.unique(terms[table.verified[terms] == 0]):
-            table.verify(int(term))
-        documents, scores = self._hits(k, len(queries))
+        documents = np.empty((len(queries), k), np.int64)
+        scores = np.empty((len(queries), k), np.float64)
         sizes = np.empty(len(queries), np.int64)
-        search_exact_batch(
-            table.blocks, table.slots, table.verified, self._step, starts, terms, weights,
-            documents, scores, sizes, self._scratch(),
+        workspace = self._workspace()
+        batch = workspace.parameters.copy()
+        batch[[at.TERMS, at.WEIGHTS, at.TERM_COUNT]] = (
+            _address(terms),
+            _address(weights),
+            len(terms),
+        )
+        batch[[at.DOCUMENTS, at.SCORES, at.K]] = _address(documents), _address(scores), k
+        batch[[at.STARTS, at.SIZES, at.QUERY_COUNT]] = (
+            _address(starts), _address(sizes), len(queries),
         )  # fmt: skip
+        self._search_batch(_address(batch), self._step)
         return [
             ScoredDocuments(documents[query, :size], scores[query, :size])
             for query, size in enumerate(sizes.tolist())
@@ -101,32 +117,85 @@ class Scorer:
         Raises:
             IndexDamagedError: the postings of a term are not what was written.
         """
-        table = self._table
-        for term in terms[table.verified[terms] == 0]:
-            table.verify(int(term))
-        first = table.blocks[:, accumulator.FIRST_DOCUMENT]
+        self._verify(terms)
+        workspace = self._workspace()
+        workspace.hold(terms, weights, 0)
+        first = self._table.blocks[:, at.FIRST_DOCUMENT]
         block = int(np.searchsorted(first, document, side="right")) - 1
         impacts = np.empty(len(terms), np.int64)
-        multipliers = np.empty(len(terms), np.int64)
-        local = document - int(first[block])
-        accumulator.impacts_of(table.blocks, block, table.slots, terms, local, impacts)
-        unit = float(accumulator.query_multipliers(weights, multipliers)) * self._step
-        units = (multipliers * impacts + (accumulator.UNITS - 1)) >> 16
-        document_weights = impacts.astype(np.float64) * self._step
-        return document_weights, units.astype(np.float64) * unit
+        units = np.empty(len(terms), np.int64)
+        workspace.parameters[[at.BLOCK, at.LOCAL_DOCUMENT, at.IMPACTS, at.UNITS]] = (
+            block, document - int(first[block]), _address(impacts), _address(units),
+        )  # fmt: skip
+        unit = self._explain(workspace.address, self._step)
+        return impacts.astype(np.float64) * self._step, units.astype(np.float64) * unit
 
     def distinct_terms(self) -> int:
         """Vocabulary entries that occur in any document."""
         return int((self._table.slots >= 0).any(axis=1).sum())
 
-    def _hits(self, k: int, *queries: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        shape = (*queries, min(k, self._documents))
-        return np.empty(shape, np.int64), np.empty(shape, np.float64)
+    def _verify(self, terms: Terms) -> None:
+        for term in terms[self._table.verified[terms] == 0].tolist():
+            self._table.verify(term)
 
-    def _scratch(self) -> tuple[npt.NDArray[Any], ...]:
-        """Arrays that kernels work in, reused by each thread."""
+    def _workspace(self) -> _Workspace:
+        """What this thread searches in."""
         try:
-            return self._local.scratch  # type: ignore[no-any-return]
+            return self._local.workspace  # type: ignore[no-any-return]
         except AttributeError:
-            self._local.scratch = new_scratch(MAX_QUERY_TERMS)
-            return self._local.scratch  # type: ignore[no-any-return]
+            self._local.workspace = _Workspace(self._table)
+            return self._local.workspace  # type: ignore[no-any-return]
+
+
+class _Workspace:
+    """Scratch, query and answer arrays of one thread, at addresses that stay the same.
+
+    Attributes:
+        parameters: the parameter block; address: where it lies.
+        documents, scores: the answer, at least k long.
+    """
+
+    def __init__(self, table: BlockTable) -> None:
+        chunks = MAX_BLOCK_DOCUMENTS // at.CHUNK
+        self._terms = np.empty(0, np.int32)
+        self._weights = np.empty(0, np.float64)
+        self.documents = np.empty(0, np.int64)
+        self.scores = np.empty(0, np.float64)
+        self._scratch: tuple[npt.NDArray[Any], ...] = (
+            np.empty(at.MAX_QUERY_TERMS, np.int64),
+            np.empty(MAX_BLOCK_DOCUMENTS, np.int32),
+            np.empty(chunks, np.int32),
+            np.empty(chunks, np.int32),
+        )
+        self.parameters = np.zeros(at.LENGTH, np.int64)
+        self.address = _address(self.parameters)
+        self.parameters[at.BLOCKS] = _address(table.blocks)
+        self.parameters[at.BLOCK_COUNT] = len(table.blocks)
+        self.parameters[at.SLOTS] = _address(table.slots)
+        self.parameters[at.VOCABULARY] = len(table.slots)
+        self.parameters[at.VERIFIED] = _address(table.verified)
+        names = (at.MULTIPLIERS, at.ACCUMULATOR, at.MAXIMA, at.LARGEST)
+        for name, array in zip(names, self._scratch, strict=True):
+            self.parameters[name] = _address(array)
+
+    def hold(self, terms: Terms, weights: Weights, k: int) -> None:
+        """Copy a query in, and make room for its answer."""
+        count = len(terms)
+        if count > len(self._terms):
+            self._terms = np.empty(count + 64, np.int32)
+            self._weights = np.empty(count + 64, np.float64)
+            self.parameters[at.TERMS] = _address(self._terms)
+            self.parameters[at.WEIGHTS] = _address(self._weights)
+        if k > len(self.documents):
+            self.documents = np.empty(k, np.int64)
+            self.scores = np.empty(k, np.float64)
+            self.parameters[at.DOCUMENTS] = _address(self.documents)
+            self.parameters[at.SCORES] = _address(self.scores)
+        self._terms[:count] = terms
+        self._weights[:count] = weights
+        self.parameters[at.TERM_COUNT] = count
+        self.parameters[at.K] = k
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])

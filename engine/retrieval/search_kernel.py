@@ -1,16 +1,12 @@
-"""Exact top-k search over all blocks of a snapshot, and batches of it."""
+"""Exact top-k search over all blocks of a snapshot."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from engine.retrieval.accumulator import accumulate, block_bound, query_multipliers
-from engine.retrieval.top_k import CHUNK, DOCUMENT_MASK, best_first, select
-from engine.storage.block import MAX_BLOCK_DOCUMENTS
+from engine.retrieval.top_k import DOCUMENT_MASK, best_first, select
 
 
 @njit(cache=True, nogil=True)
@@ -28,7 +24,7 @@ def search_exact(  # type: ignore[no-untyped-def]
         weights: (T,) float64.
         documents: (k,) int64, overwritten with the hits, best first.
         scores: (k,) float64, overwritten with their scores.
-        scratch: arrays to work in, see `new_scratch`.
+        scratch: multipliers, accumulator, chunk maxima and top-k maxima to work in.
 
     Returns:
         How many hits were written, or -1 - t when term number t has not been verified.
@@ -54,38 +50,9 @@ def search_exact(  # type: ignore[no-untyped-def]
             blocks, block, slots, terms, multipliers, accumulated, below, above,
             heap, size, maxima, largest,
         )  # fmt: skip
-    best_first(heap[:size])
+    best_first(heap, size)
     for rank in range(size):
         key = heap[rank]
         documents[rank] = DOCUMENT_MASK - (key & DOCUMENT_MASK)
         scores[rank] = np.float64(key >> 32) * unit
     return size
-
-
-@njit(cache=True, nogil=True)
-def search_exact_batch(  # type: ignore[no-untyped-def]
-    blocks, slots, verified, step, starts, terms, weights, documents, scores, sizes, scratch
-):
-    """Run `search_exact` for queries `starts[q]:starts[q + 1]` of `terms` and `weights`.
-
-    Args:
-        starts: (Q + 1,) int64.
-        documents: (Q, k) int64; scores: (Q, k) float64; sizes: (Q,) int64; all overwritten.
-    """
-    for query in range(len(starts) - 1):
-        low, high = starts[query], starts[query + 1]
-        sizes[query] = search_exact(
-            blocks, slots, verified, step, terms[low:high], weights[low:high],
-            documents[query], scores[query], scratch,
-        )  # fmt: skip
-
-
-def new_scratch(max_terms: int) -> tuple[npt.NDArray[Any], ...]:
-    """Arrays for one thread to search in: multipliers, accumulator, chunk maxima, top-k maxima."""
-    chunks = MAX_BLOCK_DOCUMENTS // CHUNK
-    return (
-        np.empty(max_terms, np.int64),
-        np.empty(MAX_BLOCK_DOCUMENTS, np.int32),
-        np.empty(chunks, np.int32),
-        np.empty(chunks, np.int32),
-    )

@@ -9,14 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from engine.retrieval.accumulator import (
-    DELETED_SCORE,
-    FIRST_DOCUMENT,
-    STRIDE,
-    complete_score,
-)
+from engine.retrieval.accumulator import DELETED_SCORE, complete_score
+from engine.retrieval.parameters import CHUNK, FIRST_DOCUMENT, STRIDE
 
-CHUNK = 128
 DOCUMENT_MASK = 0xFFFF_FFFF
 
 
@@ -73,41 +68,38 @@ def chunk_maxima(scores, maxima):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def kth_largest(values, k, scratch):  # type: ignore[no-untyped-def]
-    """The k-th largest of int32 values, or the smallest int32 where there are fewer."""
+    """The k-th largest of int32 values, or the smallest int32 where there are fewer.
+
+    Keeps the best k in a min-heap inside `scratch`, which is at least as long as `values`.
+    """
     if k > len(values):
         return np.int64(-(1 << 31))
-    if k > 64:
-        scratch[: len(values)] = values
-        ordered = np.sort(scratch[: len(values)])
-        return np.int64(ordered[len(values) - k])
-    best = scratch[:k]
-    best[:] = np.int32(-(1 << 31))
+    heap = scratch[:k]
+    size = 0
     for value in values:
-        if value > best[0]:
-            at = 0
-            while at + 1 < k and best[at + 1] < value:
-                best[at] = best[at + 1]
-                at += 1
-            best[at] = value
-    return np.int64(best[0])
+        size = push(heap, size, value)
+    return np.int64(heap[0])
 
 
 @njit(cache=True, nogil=True)
-def best_first(keys):  # type: ignore[no-untyped-def]
-    """Sort candidate keys from the best to the worst, in place."""
-    if len(keys) > 64:
-        keys.sort()
-        for at in range(len(keys) // 2):
-            last = len(keys) - 1 - at
-            keys[at], keys[last] = keys[last], keys[at]
-        return
-    for at in range(1, len(keys)):
-        key = keys[at]
-        place = at
-        while place > 0 and keys[place - 1] < key:
-            keys[place] = keys[place - 1]
-            place -= 1
-        keys[place] = key
+def best_first(heap, size):  # type: ignore[no-untyped-def]
+    """Turn a min-heap of `size` keys into an array from the best to the worst, in place."""
+    for last in range(size - 1, 0, -1):
+        smallest = heap[0]
+        key = heap[last]
+        at = 0
+        while True:
+            child = 2 * at + 1
+            if child >= last:
+                break
+            if child + 1 < last and heap[child + 1] < heap[child]:
+                child += 1
+            if heap[child] >= key:
+                break
+            heap[at] = heap[child]
+            at = child
+        heap[at] = key
+        heap[last] = smallest
 
 
 @njit(cache=True, nogil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def assert_float_order(
     found: list[int], exact: Float, live: npt.NDArray[np.bool_], k: int, tolerance: float
 ) -> None:
     """The order of `found` is that of exact scores, up to the tolerance on each of two scores."""
-    for better, worse in zip(found, found[1:], strict=False):
+    for better, worse in itertools.pairwise(found):
         assert exact[better] >= exact[worse] - 2 * tolerance
     left_out = [at for at in range(len(exact)) if live[at] and at not in set(found)]
     if found and len(found) == k:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_matrix
 
 from engine.retrieval.scorer import ScoredDocuments, Scorer
 from engine.storage.manifest import Quantization
@@ -18,7 +20,6 @@ from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import SegmentContent, StoreWriter
 from indexer import inversion
 from indexer.inversion import invert
-from scipy.sparse import csr_matrix
 from tests.engine.retrieval.exhaustive import (
     Query,
     assert_float_order,
@@ -58,7 +59,7 @@ def write(
     """Write rows `bounds[i]:bounds[i + 1]` as one segment each, and delete those not live."""
     width = matrix.shape[1]
     with StoreWriter(path, vocabulary_size=width, max_weight=max_weight, query_side=None) as writer:
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in itertools.pairwise(bounds):
             if begin == end:
                 writer.commit()
                 continue
@@ -201,7 +202,7 @@ def test_large_blocks_equal_exhaustive_scoring(tmp_path: Path, k: int) -> None:
     for terms_count in (1, 2, 3, 6, 12):
         terms = np.sort(rng.choice(width, terms_count, replace=False)).astype(np.int32)
         weights = rng.gamma(2.0, 1.0, terms_count)
-        scale = int(2**31 - 2**18) / float(np.abs(weights).sum())
+        scale = (2**31 - 2**18) / float(np.abs(weights).sum())
         expected = np.zeros(documents, np.int64)
         for term, weight in zip(terms, weights, strict=True):
             impacts = np.zeros(documents, np.int64)

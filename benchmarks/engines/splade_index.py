@@ -1,0 +1,75 @@
+"""splade-index: exhaustive scoring of a float32 CSC matrix in Numba."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.collections import CsrRows, Query
+from benchmarks.engines.contender import Contender, Hits
+
+_ARRAYS = ("data", "indices", "indptr")
+
+
+class SpladeIndex(Contender):
+    """Its Numba retrieval function, called as its own `retrieve` does for an encoded query.
+
+    Its index is the CSC matrix as `.npy` files, written here as its `save` does, because its own
+    `index` method wants a model and torch tensors.
+    """
+
+    name = "splade-index"
+
+    @classmethod
+    def missing(cls) -> str | None:
+        """Why it cannot be measured here, or None when it can."""
+        for module in ("splade_index", "scipy"):
+            if importlib.util.find_spec(module) is None:
+                return f"{module} is not installed: pip install -r benchmarks/requirements.txt"
+        return None
+
+    def version(self) -> str:
+        """Version of the engine."""
+        return importlib.metadata.version("splade-index")
+
+    def build(self, rows: CsrRows, vocabulary_size: int, folder: Path) -> None:
+        """Convert to CSC and save."""
+        from scipy.sparse import csr_matrix
+
+        shape = (rows.documents, vocabulary_size)
+        matrix = csr_matrix((rows.data, rows.indices, rows.indptr), shape=shape).tocsc()
+        np.save(folder / "data.npy", matrix.data.astype(np.float32, copy=False))
+        np.save(folder / "indices.npy", matrix.indices.astype(np.int32, copy=False))
+        np.save(folder / "indptr.npy", matrix.indptr.astype(np.int32, copy=False))
+        np.save(folder / "num_docs.npy", np.int64(rows.documents))
+
+    def load(self, folder: Path) -> None:
+        """Read the arrays into memory, as its `load` does by default."""
+        from splade_index.numba.retrieve_utils import _retrieve_numba_functional
+
+        self._retrieve = _retrieve_numba_functional
+        self._index: dict[str, Any] = {name: np.load(folder / f"{name}.npy") for name in _ARRAYS}
+        self._index["num_docs"] = int(np.load(folder / "num_docs.npy"))
+
+    def search(self, query: Query, k: int) -> Hits:
+        """Search one query on one thread."""
+        documents, scores = self._retrieve(
+            [query[0]],
+            [query[1]],
+            self._index,
+            k=k,
+            return_as="tuple",
+            n_threads=0,
+            dtype="float32",
+            int_dtype="int32",
+        )
+        return documents[0], scores[0]
+
+    def score_error(self, query: Query) -> float:
+        """What float32 sums of this many products may lose."""
+        largest = float(self._index["data"].max(initial=0.0)) * float(np.abs(query[1]).sum())
+        return largest * len(query[0]) * float(np.finfo(np.float32).eps)
