@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from engine.storage.segment import dump_document
 from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import QuerySide, SegmentContent, StoreWriter
 from indexer.inversion import invert
-from indexer.model import SparseModel
+
+if TYPE_CHECKING:
+    from indexer.model import SparseModel
 
 # log1p(relu(logit)) reaches 8 at a logit of 2,980; models stay below 4. Sums over the tokens of a
 # document can be much larger. The weight of impact 1 is the 65,536th part of this.
@@ -60,9 +62,7 @@ class IndexWriter:
         if model is not None:
             vocabulary_size = model.vocabulary_size
             max_weight = (
-                _MAX_WEIGHT_OF_SUM_POOLING
-                if model.pooling == "sum"
-                else _MAX_WEIGHT_OF_MAX_POOLING
+                _MAX_WEIGHT_OF_SUM_POOLING if model.pooling == "sum" else _MAX_WEIGHT_OF_MAX_POOLING
             )
             query_side = QuerySide(
                 ModelRecord(model.name, model.fingerprint, model.max_length, model.query_prompt),

@@ -123,9 +123,9 @@ def _place(  # type: ignore[no-untyped-def]
                 starts[slot, band] += 1
     for slot in range(len(starts)):
         begin = np.int64(offsets[slot])
-        for band in range(BANDS - 1, -1, -1):
-            size = np.int64(starts[slot, band])
-            starts[slot, band] = begin
+        for level in range(BANDS - 1, -1, -1):
+            size = np.int64(starts[slot, level])
+            starts[slot, level] = begin
             begin += size
     for document in range(len(indptr) - 1):
         for at in range(indptr[document], indptr[document + 1]):

@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from engine.errors import CatalogError
 from indexer.catalog import CatalogReader, CatalogRecord, FieldChoice, RejectReason
 from indexer.index_writer import IndexWriter
-from indexer.model import SparseModel
+
+if TYPE_CHECKING:
+    from indexer.model import SparseModel
 
 # Records are encoded a window at a time: the encoder batches by length, and the more texts it
 # chooses from, the less it pads and the fuller its batches are.
@@ -24,13 +27,15 @@ class IndexingSummary:
     """What a run of `index_catalog` did.
 
     `indexed` documents were encoded and written, `unchanged` ones were in the index already with
-    the same text and fields. `truncated` of the indexed were longer than the model's maximum.
+    the same text and fields. `truncated` of the indexed were longer than `max_length` tokens, the
+    most that the model takes.
     """
 
     indexed: int = 0
     unchanged: int = 0
     replaced: int = 0
     truncated: int = 0
+    max_length: int = 0
     documents: int = 0
     active_dimensions: float = 0.0
     seconds: float = 0.0
@@ -40,7 +45,7 @@ class IndexingSummary:
 
 def index_catalog(
     reader: CatalogReader,
-    model: SparseModel,
+    model: SparseModel | Callable[[], SparseModel],
     path: str | Path,
     *,
     batch_size: int | None = None,
@@ -54,7 +59,8 @@ def index_catalog(
 
     Args:
         reader: the catalogs; bad records go to its `rejects`.
-        model: gives the vectors; an existing index must have been built with it.
+        model: gives the vectors, or loads what does, once there is a record to encode; an
+            existing index must have been built with it.
         path: directory of the index.
         batch_size: documents that the model takes at a time; by default what is fast.
         max_active_dims: keep so many of the largest weights of each document.
@@ -73,6 +79,9 @@ def index_catalog(
         raise CatalogError(
             "no record could be indexed: " + _reasons(reader) + "; the index is as it was before"
         )
+    if callable(model):
+        model = model()
+    summary.max_length = model.max_length
     weights = 0
     with IndexWriter(path, model=model) as writer:
         known_before = len(writer)

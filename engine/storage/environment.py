@@ -91,6 +91,11 @@ class Environment:
                 if self._key[0] == os.getpid():
                     self._handle.close()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether the last user of this process has let go."""
+        return self._users == 0
+
     def begin_read(self) -> Any:
         """Begin a read transaction on the newest commit, with every tree page of it checked."""
         while True:
@@ -142,6 +147,15 @@ class Environment:
                     f"{self.path}: the commit failed and the index is as it was before: {error}; "
                     "free some space or check permissions, then run the same command again"
                 ) from error
+
+
+def remove_uncommitted(path: Path) -> None:
+    """Remove the files of an index that never had a commit; its writer still holds the lock."""
+    with contextlib.suppress(OSError):
+        for name in (DATA_FILE, "lock.mdb", WRITER_LOCK):
+            (path / name).unlink(missing_ok=True)
+        # A folder that holds anything else was there before, or is in use: it stays.
+        path.rmdir()
 
 
 def read_value(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from engine.errors import IndexDamagedError, IndexNotFoundError, ModelMismatchError
 from engine.storage import keys
 from engine.storage.block import InvertedBlock
-from engine.storage.environment import Environment, writer_lock
+from engine.storage.environment import Environment, remove_uncommitted, writer_lock
 from engine.storage.manifest import (
     BlockRecord,
     Manifest,
@@ -76,8 +76,10 @@ class StoreWriter:
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
+        self._is_new = False
         try:
             existing = self._existing_manifest()
+            self._is_new = existing is None
             self._pending_query_side = query_side if existing is None else None
             if existing is None:
                 existing = Manifest(
@@ -103,8 +105,13 @@ class StoreWriter:
         self.close()
 
     def close(self) -> None:
-        """Let another writer in. What was not committed is gone."""
+        """Let another writer in. What was not committed is gone.
+
+        An index that was begun and never committed leaves nothing behind.
+        """
         self._environment.detach()
+        if self._is_new and self._environment.is_closed:
+            remove_uncommitted(self.path)
         self._lock.__exit__(None, None, None)
 
     def set_max_weight(self, max_weight: float) -> None:
@@ -166,6 +173,7 @@ class StoreWriter:
         transaction = self._environment.commit(puts, (), manifest_of)
         self.manifest = dataclasses.replace(draft, transaction=transaction)
         self._pending_query_side = None
+        self._is_new = False
         return self.manifest
 
     def _existing_manifest(self) -> Manifest | None:

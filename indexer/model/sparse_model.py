@@ -61,9 +61,7 @@ class SparseModel:
         self.pooling = layout.pooling.strategy
         self._document_prompt = layout.document_prompt
         self._max_active_dims = layout.max_active_dims
-        self._query_encoder = QueryEncoder(
-            self.tokenizer_json, static_weights, layout.query_prompt
-        )
+        self._query_encoder = QueryEncoder(self.tokenizer_json, static_weights, layout.query_prompt)
         self._document_encoder = document_encoder
 
     @classmethod

@@ -1,0 +1,19 @@
+"""The command line: `engine index`, `engine search` and their kin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
+
+    Args:
+        arguments: what follows the program's name; by default what it was called with.
+    """
+    from engine.cli.group import engine
+    from engine.cli.outcome import run
+
+    sys.exit(run(engine, sys.argv[1:] if arguments is None else arguments))

@@ -1,0 +1,100 @@
+"""Options and argument types that commands share, so that all of them speak alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+INDEX_VARIABLE = "ENGINE_INDEX"
+DEFAULT_INDEX = "engine.index"
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Text(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """Text in valid Unicode: bytes that the locale cannot decode are refused."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the text as it is."""
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            shown = value.encode("utf-8", "backslashreplace").decode()
+            self.fail(f"'{shown}' is not valid UTF-8", param, ctx)
+        return str(value)
+
+
+class TextPath(Text):
+    """A path whose name is valid text."""
+
+    name = "path"
+
+    def convert(  # type: ignore[override]
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path:
+        """Return the path."""
+        text = super().convert(str(value), param, ctx)
+        if not text:
+            self.fail("the path is empty", param, ctx)
+        return Path(text)
+
+
+class Names(Text):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(  # type: ignore[override]
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names, without the spaces around them."""
+        if isinstance(value, tuple):
+            return value
+        text = super().convert(value, param, ctx)
+        names = tuple(name.strip() for name in text.split(","))
+        if not all(names):
+            self.fail(f"{text!r} is no list of names such as title,price", param, ctx)
+        return names
+
+
+def shared_options(command: Command) -> Command:
+    """Add `--index` (passed as `index_path`, a Path) and `--json` (passed as `as_json`)."""
+    command = click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON for programs instead of text."
+    )(command)
+    return click.option(
+        "--index",
+        "index_path",
+        type=TextPath(),
+        metavar="DIR",
+        envvar=INDEX_VARIABLE,
+        default=DEFAULT_INDEX,
+        show_envvar=True,
+        show_default=True,
+        help="Folder of the index.",
+    )(command)
+
+
+def model_option(command: Command) -> Command:
+    """Add `--model` (passed as `model_name`, None where it is left out)."""
+    return click.option(
+        "--model",
+        "model_name",
+        type=Text(),
+        metavar="NAME_OR_PATH",
+        help="Model: a folder, a name on the Hugging Face hub, or default for the embedded one.",
+    )(command)
+
+
+def index_was_named(ctx: click.Context) -> bool:
+    """Whether the caller named an index, by option or environment variable."""
+    return ctx.get_parameter_source("index_path") not in (
+        ParameterSource.DEFAULT,
+        ParameterSource.DEFAULT_MAP,
+    )

@@ -1,0 +1,77 @@
+"""What commands load: no torch for a search, no Numba for help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.engine.cli.commands import environment
+
+HEAVY = {"torch", "transformers", "scipy", "pyarrow", "huggingface_hub", "sentence_transformers"}
+PROGRAM = """
+import sys
+from engine.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print(*sorted({name.partition(".")[0] for name in sys.modules}), file=sys.stderr)
+"""
+
+
+def loaded(folder: Path, *arguments: str) -> set[str]:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["index", "--help"], []])
+def test_help_is_light(tmp_path: Path, arguments: list[str]) -> None:
+    names = loaded(tmp_path, *arguments)
+    assert not names & (HEAVY | {"numba", "numpy", "lmdb", "rich", "indexer"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["search", "sábana queen"],
+        ["search", "sábana queen", "--json", "--explain"],
+        ["explain", "queen", "S1"],
+        ["encode", "queen"],
+        ["info"],
+        ["get", "S1"],
+    ],
+)
+def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
+    assert not loaded(shop, *arguments) & (HEAVY | {"indexer"})
+
+
+def test_importing_the_package_is_light() -> None:
+    program = "import sys, engine; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & (HEAVY | {"numba"})
+
+
+def test_the_lazy_name_is_the_class() -> None:
+    import engine
+    from engine.search_engine import SearchEngine
+
+    assert engine.SearchEngine is SearchEngine
+    assert set(engine.__all__) <= set(dir(engine))
+    with pytest.raises(AttributeError, match="Nonsense"):
+        engine.__getattr__("Nonsense")

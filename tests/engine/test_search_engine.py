@@ -1,0 +1,280 @@
+"""The public API, over an index written from vectors and one with a tiny text model."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_matrix
+
+import engine
+from engine import (
+    DocumentNotFoundError,
+    EngineError,
+    IndexNotFoundError,
+    SearchEngine,
+    UsageError,
+)
+from engine.storage.manifest import ModelRecord, Quantization
+from engine.storage.segment import dump_document
+from engine.storage.store_writer import QuerySide, SegmentContent, StoreWriter
+from indexer.inversion import invert
+from indexer.vector_index import write_index
+from tests.engine.retrieval.test_query_encoder import WEIGHTS, WORDS, tokenizer_json
+
+PRODUCTS = [
+    {"id": "a", "title": "sábana queen"},
+    {"id": "b", "title": "sábana"},
+    {"id": "c", "title": "queen, queen"},
+    {"id": "ñ", "title": "otra cosa"},
+]
+VECTORS = np.zeros((4, len(WORDS)))
+VECTORS[0, [4, 5, 6]] = 1.0, 1.5, 0.5
+VECTORS[1, [4, 5]] = 1.0, 1.5
+VECTORS[2, [6]] = 2.0
+VECTORS[3, [8, 6]] = 1.0, 0.1
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index with a query side, without the torch that a real model takes."""
+    path = tmp_path_factory.mktemp("api") / "index"
+    side = QuerySide(ModelRecord("tiny", "f" * 64, 64), tokenizer_json(), WEIGHTS)
+    rows = csr_matrix(VECTORS.astype(np.float32))
+    with StoreWriter(path, vocabulary_size=len(WORDS), max_weight=8.0, query_side=side) as writer:
+        block = invert(
+            rows.indptr.astype(np.int64), rows.indices, rows.data, len(WORDS), Quantization(8.0)
+        )
+        documents = [dump_document(product) for product in PRODUCTS]
+        ids = [product["id"].encode() for product in PRODUCTS]
+        writer.commit([SegmentContent([block], ids, documents, [bytes(16)] * 4)])
+    return path
+
+
+@pytest.fixture
+def opened(index: Path) -> Iterator[SearchEngine]:
+    with SearchEngine.open(index) as opened:
+        yield opened
+
+
+def test_exported_names() -> None:
+    assert sorted(engine.__all__) == [
+        "CatalogError",
+        "DocumentNotFoundError",
+        "EngineError",
+        "Explanation",
+        "Hit",
+        "IndexDamagedError",
+        "IndexFormatError",
+        "IndexInfo",
+        "IndexLockedError",
+        "IndexNotFoundError",
+        "IndexWriteError",
+        "Match",
+        "MissingExtraError",
+        "ModelError",
+        "ModelMismatchError",
+        "QueryToken",
+        "SearchEngine",
+        "SearchResults",
+        "UsageError",
+        "__version__",
+    ]
+    assert all(hasattr(engine, name) for name in engine.__all__)
+
+
+def test_search(opened: SearchEngine) -> None:
+    results = opened.search("Sábana queen")
+    assert [(hit.rank, hit.id) for hit in results] == [(1, "c"), (2, "a"), (3, "b"), (4, "ñ")]
+    assert results[0].document == PRODUCTS[2]
+    assert [hit.score for hit in results] == pytest.approx([6.0, 5.5, 4.0, 0.3], abs=1e-3)
+    assert [(token.token, token.weight) for token in results.tokens] == [
+        ("queen", 3.0),
+        ("##bana", 2.0),
+        ("sa", 1.0),
+    ]
+    assert len(results) == 4
+    assert results.took_ms > 0
+    assert results[0].matches is None
+
+
+def test_offset_continues_the_ranking(opened: SearchEngine) -> None:
+    first = opened.search("sábana queen", k=2)
+    second = opened.search("sábana queen", k=2, offset=2)
+    assert [hit.id for hit in [*first, *second]] == ["c", "a", "b", "ñ"]
+    assert [hit.rank for hit in second] == [3, 4]
+    assert len(opened.search("sábana queen", k=5, offset=40)) == 0
+
+
+def test_batches_equal_single_searches(opened: SearchEngine) -> None:
+    queries = ["sábana", "queen", "zzz", "sabanas queen"] * 5
+    for threads in (1, 2, 3):
+        batch = opened.search_batch(queries, k=3, threads=threads)
+        for query, results in zip(queries, batch, strict=True):
+            assert results.query == query
+            assert results.hits == opened.search(query, k=3).hits
+    assert opened.search_batch([]) == []
+
+
+def test_negative_static_weights_count_against(opened: SearchEngine) -> None:
+    results = opened.search("sabanas queen")
+    assert [hit.id for hit in results] == ["c", "a"]
+
+
+def test_nothing_known_gives_a_reason(opened: SearchEngine) -> None:
+    results = opened.search("zzz")
+    assert len(results) == 0
+    assert results.reason == "no word of this query is in the model's vocabulary"
+    assert results.to_dict()["reason"] == results.reason
+
+
+def test_explanation_sums_to_the_score(opened: SearchEngine) -> None:
+    for hit in opened.search("sábana queen sabanas", explain=True):
+        explanation = opened.explain("sábana queen sabanas", hit.id)
+        assert explanation.matches == hit.matches
+        assert explanation.score == pytest.approx(hit.score, rel=1e-9)
+        for match in explanation.matches:
+            assert match.contribution == pytest.approx(match.weight * match.document_weight)
+    explanation = opened.explain("sábana queen", "b")
+    assert [match.token for match in explanation.matches] == ["##bana", "sa"]
+    assert [token.token for token in explanation.missing] == ["queen"]
+
+
+def test_documents_by_id(opened: SearchEngine) -> None:
+    assert opened.get("ñ") == PRODUCTS[3]
+    assert "ñ" in opened
+    assert "n\u0303" not in opened
+    assert "\udc80" not in opened
+    assert 5 not in opened
+    assert len(opened) == 4
+    with pytest.raises(DocumentNotFoundError, match="no document with id 'x'"):
+        opened.get("x")
+    with pytest.raises(DocumentNotFoundError):
+        opened.explain("queen", "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"query": ""}, "empty"),
+        ({"query": " \n\t"}, "empty"),
+        ({"query": "x" * 70_000}, "70000 characters"),
+        ({"query": "\ud800"}, "half a character"),
+        ({"query": "queen", "k": 0}, "k must be at least 1"),
+        ({"query": "queen", "k": -3}, "k must be at least 1"),
+        ({"query": "queen", "offset": -1}, "offset must not be negative"),
+    ],
+)
+def test_impossible_searches(
+    opened: SearchEngine, arguments: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        opened.search(**arguments)  # type: ignore[arg-type]
+
+
+def test_vectors_of_ones_own(opened: SearchEngine) -> None:
+    by_text = opened.search("sábana queen", explain=True)
+    by_vector = opened.search_vector([6, 5, 4], [3.0, 2.0, 1.0], explain=True)
+    assert by_vector.hits == by_text.hits
+    # Repeated terms add up, unknown ones match nothing, zeros are nothing.
+    again = opened.search_vector([6, 5, 4, 6, 99_999, 8], [1.0, 2.0, 1.0, 2.0, 5.0, 0.0])
+    assert [(hit.id, hit.score) for hit in again] == [(hit.id, hit.score) for hit in by_text]
+    assert len(opened.search_vector([], [])) == 0
+    assert len(opened.search_vector([99_999], [1.0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("terms", "weights"),
+    [([1, 2], [1.0]), ([[1]], [[1.0]]), ([-1], [1.0]), ([1.5], [1.0]), ([1], [np.nan]),
+     ([1], [np.inf]), (["a"], [1.0]), (list(range(70_000)), [1.0] * 70_000)],
+)  # fmt: skip
+def test_impossible_vectors(opened: SearchEngine, terms: list[int], weights: list[float]) -> None:
+    if len(terms) == 70_000:
+        assert len(opened.search_vector(terms, weights)) == 4  # beyond the vocabulary is nothing
+        return
+    with pytest.raises(UsageError):
+        opened.search_vector(terms, weights)
+
+
+def test_an_index_without_a_model_takes_vectors_only(tmp_path: Path) -> None:
+    path = tmp_path / "vectors"
+    write_index(path, csr_matrix(VECTORS), ["a", "b", "c", "d"])
+    with SearchEngine.open(path) as opened:
+        found = opened.search_vector([4], [1.0], explain=True)
+        assert [hit.id for hit in found] == ["a", "b"]
+        assert found[0].document == {}
+        assert found[0].matches is not None
+        assert found[0].matches[0].token == "#4"
+        assert opened.info().model is None
+        with pytest.raises(UsageError, match="search_vector"):
+            opened.search("queen")
+
+
+def test_info(opened: SearchEngine, index: Path) -> None:
+    info = opened.info()
+    assert (info.documents, info.segments, info.blocks, info.deleted) == (4, 1, 1, 0)
+    assert info.postings == 8
+    assert info.terms == 4
+    assert info.active_dimensions == 2.0
+    assert info.model == "tiny"
+    assert info.file_bytes == (index / "data.mdb").stat().st_size
+    assert set(info.to_dict()["bytes_by_part"]) >= {"postings", "documents", "tokenizer"}
+
+
+def test_closing(index: Path) -> None:
+    opened = SearchEngine.open(index)
+    results = opened.search("queen")
+    opened.close()
+    opened.close()
+    assert results[0].document == PRODUCTS[2]
+    for call in (lambda: opened.search("queen"), lambda: opened.get("a"), lambda: opened.info()):
+        with pytest.raises(EngineError, match="closed"):
+            call()
+
+
+def test_no_index(tmp_path: Path) -> None:
+    with pytest.raises(IndexNotFoundError, match="engine index"):
+        SearchEngine.open(tmp_path / "nowhere")
+    with pytest.raises(IndexNotFoundError):
+        SearchEngine.open(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_threads_share_an_engine_until_it_is_closed(index: Path) -> None:
+    """Searches under way end well; later ones are refused; nothing crashes."""
+    opened = SearchEngine.open(index)
+    expected = opened.search("sábana queen", explain=True).hits
+    wrong: list[object] = []
+    refused = threading.Event()
+
+    def work() -> None:
+        while True:
+            try:
+                if opened.search("sábana queen", explain=True).hits != expected:
+                    wrong.append("other hits")
+            except EngineError:
+                refused.set()
+                return
+            except BaseException as error:
+                wrong.append(error)
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    threading.Event().wait(0.3)
+    opened.close()
+    for thread in threads:
+        thread.join(20)
+    assert not wrong
+    assert refused.is_set()
+
+
+def test_several_engines_on_one_index(index: Path) -> None:
+    with SearchEngine.open(index) as one, SearchEngine.open(index) as two:
+        assert one.search("queen").hits == two.search("queen").hits
+    with SearchEngine.open(index) as three:
+        assert len(three.search("queen")) == 3
