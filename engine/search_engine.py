@@ -21,6 +21,8 @@ from engine.storage.environment import DATA_FILE
 from engine.storage.snapshot import Snapshot
 
 MAX_QUERY_CHARACTERS = 1 << 16
+LARGEST_QUERY_WEIGHT = 1e100
+SMALLEST_QUERY_WEIGHT = 1e-100
 _NO_KNOWN_TOKEN = "no word of this query is in the model's vocabulary"
 _EMPTY_INDEX = "the index holds no documents"
 
@@ -82,7 +84,12 @@ class SearchEngine:
         self.close()
 
     def __len__(self) -> int:
+        """Live documents of the index."""
         return self._snapshot.manifest.documents
+
+    def __bool__(self) -> bool:
+        """True even when empty: an engine is not its documents."""
+        return True
 
     def search(
         self, query: str, k: int = 10, *, offset: int = 0, explain: bool = False
@@ -118,6 +125,8 @@ class SearchEngine:
     ) -> list[SearchResults]:
         """Search for many texts; scoring runs on `threads` threads, without the interpreter lock.
 
+        Tokenizing uses all cores, whatever `threads` says.
+
         `took_ms` of each result is the time of the whole batch divided by its queries.
 
         Raises:
@@ -127,6 +136,8 @@ class SearchEngine:
         _refuse_impossible(k, offset)
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
+        if isinstance(queries, str):
+            raise UsageError("queries must be a list of texts, not one text")
         with self._in_use:
             encoder = self._text_encoder()
             encoded = encoder.encode_batch([_checked_text(query) for query in queries])
@@ -155,7 +166,8 @@ class SearchEngine:
         Args:
             term_ids: (T,) integers, entries of the vocabulary. Weights of repeated entries are
                 added up; entries beyond the vocabulary match nothing.
-            weights: (T,) finite numbers; negative ones count against a document.
+            weights: (T,) numbers of at most 1e100; negative ones count against a document, and
+                what is below 1e-100 is taken as zero.
             k: how many hits, at least 1.
             offset: how many of the best hits to leave out before those.
             explain: tell with each hit which terms matched.
@@ -211,7 +223,8 @@ class SearchEngine:
         Raises:
             UsageError: the query is empty or too long.
         """
-        terms, weights = self._text_encoder().encode(_checked_text(query))
+        with self._in_use:
+            terms, weights = self._text_encoder().encode(_checked_text(query))
         return [(token.token, token.weight) for token in self._tokens(terms, weights)]
 
     def info(self) -> IndexInfo:
@@ -321,7 +334,12 @@ class SearchEngine:
     def _checked_vector(
         self, term_ids: npt.ArrayLike, weights: npt.ArrayLike
     ) -> tuple[Terms, Weights]:
-        ids, values = np.asarray(term_ids), np.asarray(weights, np.float64)
+        try:
+            ids, values = np.asarray(term_ids), np.asarray(weights, np.float64)
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UsageError(
+                f"term_ids and weights must be flat lists of numbers: {error}"
+            ) from None
         if ids.size == 0:
             ids = ids.astype(np.int64)
         if ids.shape != values.shape or ids.ndim != 1:
@@ -331,10 +349,12 @@ class SearchEngine:
             )
         if not np.issubdtype(ids.dtype, np.integer) or (ids < 0).any():
             raise UsageError("term_ids must be integers from 0 up")
-        if not np.isfinite(values).all():
-            raise UsageError("weights must be finite numbers")
+        if not (np.abs(values) <= LARGEST_QUERY_WEIGHT).all():
+            raise UsageError(f"weights must be numbers of at most {LARGEST_QUERY_WEIGHT:g}")
         terms, where = np.unique(ids, return_inverse=True)
         totals = np.bincount(where, weights=values, minlength=len(terms))
+        # What is smaller can add nothing that a score would show.
+        totals[np.abs(totals) < SMALLEST_QUERY_WEIGHT] = 0
         kept = (terms < self._snapshot.manifest.vocabulary_size) & (totals != 0)
         if kept.sum() > MAX_QUERY_TERMS:
             raise UsageError(f"a query has at most {MAX_QUERY_TERMS} terms")
@@ -373,6 +393,8 @@ class _InUse:
 
 
 def _refuse_impossible(k: int, offset: int) -> None:
+    if not isinstance(k, int | np.integer) or not isinstance(offset, int | np.integer):
+        raise UsageError(f"k and offset must be whole numbers, not {k!r} and {offset!r}")
     if k < 1:
         raise UsageError(f"k must be at least 1, not {k}")
     if offset < 0:
@@ -380,6 +402,8 @@ def _refuse_impossible(k: int, offset: int) -> None:
 
 
 def _checked_text(query: str) -> str:
+    if not isinstance(query, str):
+        raise UsageError(f"a query must be text, not {type(query).__name__}")
     if not query.strip():
         raise UsageError("the query is empty; type some words to search for")
     if len(query) > MAX_QUERY_CHARACTERS:

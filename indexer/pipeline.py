@@ -6,9 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import CatalogError
 from indexer.catalog import CatalogReader, CatalogRecord, FieldChoice, RejectReason
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 # Records are encoded a window at a time: the encoder batches by length, and the more texts it
 # chooses from, the less it pads and the fuller its batches are.
 WINDOW = 4096
+# Text of a window, in characters: records may have megabytes each.
+_WINDOW_CHARACTERS = 64 << 20
+# A run that is killed encodes again what it encoded since.
+CHECKPOINT_SECONDS = 60.0
 
 
 @dataclass
@@ -54,8 +58,10 @@ def index_catalog(
 ) -> IndexingSummary:
     """Encode the records of catalogs and add them to an index, replacing known ids.
 
-    Commits block by block. Documents that are in the index already, unchanged, are not encoded
-    again, so a run that was interrupted goes on from its last commit.
+    Commits block by block, and once a minute between. Documents that are in the index already,
+    unchanged, are not encoded again, so a run that was interrupted goes on from its last commit.
+    When a catalog breaks off, or the user interrupts, what was encoded until then is committed;
+    with a strict reader only full blocks are committed before the end.
 
     Args:
         reader: the catalogs; bad records go to its `rejects`.
@@ -67,8 +73,8 @@ def index_catalog(
         progress: called with the number of documents newly done.
 
     Raises:
-        CatalogError: a catalog cannot be read, or holds no record that can be indexed; an
-            existing index is untouched.
+        CatalogError: a catalog cannot be read, or breaks off; or it holds no record that can be
+            indexed, and an existing index is untouched.
         EngineError: see `IndexWriter`.
     """
     begun = time.perf_counter()
@@ -82,33 +88,39 @@ def index_catalog(
     if callable(model):
         model = model()
     summary.max_length = model.max_length
+    options: dict[str, Any] = {"max_active_dims": max_active_dims, "progress": progress}
+    if batch_size is not None:
+        options["batch_size"] = batch_size
     weights = 0
     with IndexWriter(path, model=model) as writer:
         known_before = len(writer)
-        for window in _windows(chain([first], records)):
-            fresh = _fresh(window, writer, reader, summary)
-            if progress is not None:
-                progress(len(window) - len(fresh))
-            if not fresh:
-                continue
-            started = time.perf_counter()
-            options = {} if batch_size is None else {"batch_size": batch_size}
-            encoded = model.encode_documents(
-                [record.text for record in fresh],
-                max_active_dims=max_active_dims,
-                progress=progress,
-                **options,
-            )
-            summary.encoding_seconds += time.perf_counter() - started
-            summary.truncated += int(encoded.truncated.sum())
-            summary.indexed += len(fresh)
-            weights += encoded.vectors.nnz
-            writer.add(
-                [record.id for record in fresh],
-                encoded.vectors,
-                [record.document for record in fresh],
-                [_content_hash(record) for record in fresh],
-            )
+        saved = time.monotonic()
+        try:
+            for window in _windows(chain([first], records)):
+                fresh = _fresh(window, writer, reader, summary, max_active_dims)
+                if progress is not None:
+                    progress(len(window) - len(fresh))
+                if not fresh:
+                    continue
+                started = time.perf_counter()
+                encoded = model.encode_documents([record.text for record in fresh], **options)
+                summary.encoding_seconds += time.perf_counter() - started
+                summary.truncated += int(encoded.truncated.sum())
+                summary.indexed += len(fresh)
+                weights += encoded.vectors.nnz
+                writer.add(
+                    [record.id for record in fresh],
+                    encoded.vectors,
+                    [record.document for record in fresh],
+                    [_content_hash(record, max_active_dims) for record in fresh],
+                )
+                if not reader.strict and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    writer.checkpoint()
+                    saved = time.monotonic()
+        except (CatalogError, KeyboardInterrupt):
+            if not reader.strict:
+                writer.commit()
+            raise
         writer.commit()
         summary.documents = len(writer)
     summary.replaced = summary.indexed - (summary.documents - known_before)
@@ -119,7 +131,16 @@ def index_catalog(
 
 
 def _windows(records: Iterator[CatalogRecord]) -> Iterator[list[CatalogRecord]]:
-    while window := list(islice(records, WINDOW)):
+    window: list[CatalogRecord] = []
+    characters = 0
+    for record in records:
+        window.append(record)
+        values = record.document.values()
+        characters += sum(len(value) for value in values if isinstance(value, str))
+        if len(window) == WINDOW or characters >= _WINDOW_CHARACTERS:
+            yield window
+            window, characters = [], 0
+    if window:
         yield window
 
 
@@ -128,6 +149,7 @@ def _fresh(
     writer: IndexWriter,
     reader: CatalogReader,
     summary: IndexingSummary,
+    max_active_dims: int | None,
 ) -> list[CatalogRecord]:
     """Records of a window that must be encoded: the last of each id, unless it is unchanged."""
     before = writer.added_in_this_run([record.id for record in window])
@@ -146,15 +168,17 @@ def _fresh(
     kept = list(last.values())
     current = writer.current(
         [record.id for record in kept],
-        [_content_hash(record) for record in kept],
+        [_content_hash(record, max_active_dims) for record in kept],
         [record.document for record in kept],
     )
     summary.unchanged += sum(current)
     return [record for record, same in zip(kept, current, strict=True) if not same]
 
 
-def _content_hash(record: CatalogRecord) -> bytes:
-    return hashlib.blake2b(record.text.encode(), digest_size=16).digest()
+def _content_hash(record: CatalogRecord, max_active_dims: int | None) -> bytes:
+    """Hash of all that decides a document's vector, given the model."""
+    content = record.text if max_active_dims is None else f"{max_active_dims}\0{record.text}"
+    return hashlib.blake2b(content.encode(), digest_size=16).digest()
 
 
 def _reasons(reader: CatalogReader) -> str:

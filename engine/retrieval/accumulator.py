@@ -40,11 +40,12 @@ LARGEST_SCORE = (1 << 31) - (1 << 18)
 DELETED_SCORE = np.int32(-(1 << 31) + 1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def query_multipliers(weights, multipliers):  # type: ignore[no-untyped-def]
     """Turn weights (T,) float64 into multipliers (T,) int64; returns the weight of one unit.
 
-    Multiply the returned value by the quantization step to get the score of one unit.
+    The weights' absolute sum must be zero, or a number from about 1e-280 to 1e300. Multiply the
+    returned value by the quantization step to get the score of one unit.
     """
     total = 0.0
     for weight in weights:
@@ -55,17 +56,21 @@ def query_multipliers(weights, multipliers):  # type: ignore[no-untyped-def]
     scale = LARGEST_SCORE / total
     for at in range(len(weights)):
         # Impacts reach 65,535, so a multiplier is at most the score of its term's largest impact.
-        multipliers[at] = np.int64(np.rint(weights[at] * scale))
+        multiplier = np.int64(np.rint(weights[at] * scale))
+        # A positive weight stays positive, however small beside the others: no match is lost.
+        if multiplier == 0 and weights[at] > 0.0:
+            multiplier = np.int64(1)
+        multipliers[at] = multiplier
     return UNITS / scale
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def contribution(multiplier, impact):  # type: ignore[no-untyped-def]
     """Units that an impact (int64) contributes under a multiplier (int64)."""
     return (multiplier * impact + (UNITS - 1)) >> 16
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def block_bound(blocks, block, slots, terms, multipliers):  # type: ignore[no-untyped-def]
     """No document of the block scores more than this, in units."""
     count = blocks[block, TERMS_OF_BLOCK]
@@ -78,7 +83,7 @@ def block_bound(blocks, block, slots, terms, multipliers):  # type: ignore[no-un
     return bound
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignore[no-untyped-def]
     """Score every document of a block.
 
@@ -149,7 +154,7 @@ def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignor
     return below, above
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_posting_list(scores, posting_list, multiplier):  # type: ignore[no-untyped-def]
     """Add the contribution of each posting to the score of its document."""
     for posting in posting_list:
@@ -157,7 +162,7 @@ def add_posting_list(scores, posting_list, multiplier):  # type: ignore[no-untyp
         scores[posting & np.uint32(0xFFFF)] += np.int32(units)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_row(scores, row, multiplier, first):  # type: ignore[no-untyped-def]
     """Add one dense row of high bytes; `first` overwrites, which spares zeroing the scores."""
     if first:
@@ -168,7 +173,7 @@ def add_row(scores, row, multiplier, first):  # type: ignore[no-untyped-def]
             scores[document] += np.int32(row[document]) * multiplier
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def add_two_rows(scores, row, other, multiplier, other_multiplier, first):  # type: ignore[no-untyped-def]
     """Add two dense rows in one pass over the scores."""
     if first:
@@ -183,7 +188,7 @@ def add_two_rows(scores, row, other, multiplier, other_multiplier, first):  # ty
             )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def complete_score(blocks, block, slots, terms, multipliers, document, score):  # type: ignore[no-untyped-def]
     """True score of a document whose dense rows were added by their high bytes alone."""
     stride = blocks[block, STRIDE]
@@ -202,7 +207,7 @@ def complete_score(blocks, block, slots, terms, multipliers, document, score):  
     return total
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def impacts_of(blocks, block, slots, terms, document, impacts):  # type: ignore[no-untyped-def]
     """Write the impact of each term (T,) in one document into `impacts` (T,) int64, 0 for none."""
     stride = blocks[block, STRIDE]

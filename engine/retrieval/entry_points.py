@@ -27,17 +27,17 @@ _CHUNKS = MAX_BLOCK_DOCUMENTS // CHUNK
 _SIGNATURE = types.float64(types.CPointer(types.int64), types.float64)  # type: ignore[no-untyped-call]
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def _blocks(p):  # type: ignore[no-untyped-def]
     return carray(int64_pointer(p[at.BLOCKS]), (p[at.BLOCK_COUNT], COLUMNS))
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def _slots(p):  # type: ignore[no-untyped-def]
     return carray(int32_pointer(p[at.SLOTS]), (p[at.VOCABULARY], p[at.BLOCK_COUNT]))
 
 
-@njit(nogil=True)
+@njit(nogil=True, error_model="numpy")
 def _scratch(p):  # type: ignore[no-untyped-def]
     return (
         carray(int64_pointer(p[at.MULTIPLIERS]), MAX_QUERY_TERMS),
@@ -106,5 +106,5 @@ ENTRY_POINTS = {function.__name__: function for function in (search, search_batc
 
 def llvm_of(name: str) -> tuple[str, str]:
     """Compile an entry point; returns its symbol and its optimised LLVM module as text."""
-    compiled = cfunc(_SIGNATURE)(ENTRY_POINTS[name])
+    compiled = cfunc(_SIGNATURE, error_model="numpy")(ENTRY_POINTS[name])
     return compiled.native_name, compiled.inspect_llvm()

@@ -35,6 +35,7 @@ _SOURCES = (
     "pointers.py",
     "search_kernel.py",
     "top_k.py",
+    "../storage/block.py",
 )
 # Numba's runtime, which its modules refer to on paths that our kernels never take: they neither
 # allocate nor raise.
@@ -137,11 +138,15 @@ def _cached_file() -> Path | None:
             digest.update((here / source).read_bytes())
     except OSError as error:
         raise EngineError(f"{here}: the installation is incomplete: {error.strerror}") from error
+    # Each version of llvmlite belongs to one of Numba, whose own is dear to ask for.
     for fact in (llvmlite.__version__, llvm.get_host_cpu_name(), _features()):
         digest.update(fact.encode() + b"\0")
     name = f"kernels-{digest.hexdigest()[:24]}.bin"
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folders = [here / "__pycache__", Path(home) / "sabana-search"]
+    folders = [here / "__pycache__"]
+    # A process of an unknown user has no home.
+    with contextlib.suppress(RuntimeError):
+        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folders.append(Path(home) / "sabana-search")
     for folder in folders:
         if (folder / name).is_file():
             return folder / name

@@ -36,6 +36,8 @@ class QueryEncoder:
                 f"the tokenizer knows {self._tokenizer.get_vocab_size()} tokens, but there are "
                 f"{len(static_weights)} static weights; the model's files do not belong together"
             )
+        if not np.isfinite(static_weights).all():
+            raise ModelError("the static weights of this model are not all finite numbers")
         self.static_weights = static_weights
         self._weights = static_weights.astype(np.float64)
         added = self._tokenizer.get_added_tokens_decoder()

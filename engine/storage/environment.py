@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 import lmdb
 
 from engine.errors import (
+    EngineError,
     IndexDamagedError,
     IndexLockedError,
     IndexNotFoundError,
@@ -27,6 +29,9 @@ WRITER_LOCK = "writer.lock"
 # meet its end. Where so much cannot be reserved (ulimit -v), smaller ones are tried.
 _MAP_SIZES = tuple(1 << bits for bits in (42, 38, 36, 34, 32, 30))
 _MAX_READERS = 1024
+LOCK_FILE = "lock.mdb"
+# LMDB's lock file: a head of 192 bytes that includes the first reader, then 64 for each other.
+_LOCK_FILE_BYTES = 192 + 64 * (_MAX_READERS - 1)
 
 _open_environments: dict[tuple[int, int, int], Environment] = {}
 _registry_lock = threading.Lock()
@@ -57,14 +62,14 @@ class Environment:
         """
         data = path / DATA_FILE
         with _registry_lock:
-            # An empty file is what remains of a first run that was killed at once: nothing.
-            if data.exists() and data.stat().st_size:
-                read_meta_pages(data)
-            elif not create:
-                raise IndexNotFoundError(
-                    f"no index at {path}; create one with `engine index CATALOG --index {path}`"
-                )
             try:
+                # An empty file is what remains of a first run that was killed at once: nothing.
+                if data.exists() and data.stat().st_size:
+                    read_meta_pages(data)
+                elif not create:
+                    raise IndexNotFoundError(
+                        f"no index at {path}; create one with `engine index CATALOG --index {path}`"
+                    )
                 if create:
                     path.mkdir(parents=True, exist_ok=True)
                 if data.exists() and (known := _open_environments.get(_file_key(data))):
@@ -97,9 +102,20 @@ class Environment:
         return self._users == 0
 
     def begin_read(self) -> Any:
-        """Begin a read transaction on the newest commit, with every tree page of it checked."""
+        """Begin a read transaction on the newest commit, with every tree page of it checked.
+
+        Raises:
+            IndexDamagedError: a page is not what LMDB wrote.
+            EngineError: the reader table is full, or the file has outgrown this process's map.
+        """
         while True:
-            transaction = self._handle.begin(buffers=True)
+            try:
+                transaction = self._handle.begin(buffers=True)
+            except lmdb.Error as error:
+                raise EngineError(
+                    f"{self.path}: no snapshot can be taken: {error}; close the engines and "
+                    "writers of it that are no longer needed, then open it again"
+                ) from error
             try:
                 if audit_snapshot(self.path / DATA_FILE, transaction.id()):
                     return transaction
@@ -109,7 +125,11 @@ class Environment:
             transaction.abort()
 
     def commit(
-        self, puts: Sequence[tuple[bytes, Any]], deletes: Sequence[bytes], manifest: Any
+        self,
+        puts: Sequence[tuple[bytes, Any]],
+        deletes: Sequence[bytes],
+        manifest: Any,
+        previous: int | None = None,
     ) -> int:
         """Write values, and the manifest that `manifest(transaction)` returns, in one transaction.
 
@@ -118,6 +138,7 @@ class Environment:
                 one by one while writing, so that one sealed copy is held at a time.
             deletes: keys to remove.
             manifest: a function of the LMDB transaction number that returns key and payload.
+            previous: number of the commit that this one builds on; any other is refused.
 
         Returns:
             The LMDB transaction number.
@@ -131,6 +152,11 @@ class Environment:
         while True:
             try:
                 with self._handle.begin(write=True) as transaction:
+                    if previous is not None and transaction.id() != previous + 1:
+                        raise IndexWriteError(
+                            f"{self.path}: another writer has committed since this one began; "
+                            "nothing was written: open it again"
+                        )
                     for key in deletes:
                         transaction.delete(key)
                     for key, payload in puts:
@@ -141,18 +167,36 @@ class Environment:
                 return number
             except lmdb.MapFullError:
                 # The whole transaction was rolled back: grow the map and write it again.
-                self._handle.set_mapsize(2 * self._handle.info()["map_size"])
+                self._grow_map()
             except (lmdb.Error, OSError, MemoryError) as error:
                 raise IndexWriteError(
                     f"{self.path}: the commit failed and the index is as it was before: {error}; "
                     "free some space or check permissions, then run the same command again"
                 ) from error
 
+    def _grow_map(self) -> None:
+        with _registry_lock:
+            # Growing moves the map, from under every view that a snapshot has given out.
+            if self._users > 1:
+                raise IndexWriteError(
+                    f"{self.path}: its memory map is full and cannot grow while this process has "
+                    "it open for reading too; close those engines, then commit again"
+                )
+            size = self._handle.info()["map_size"]
+            try:
+                self._handle.set_mapsize(2 * size)
+            except lmdb.Error as error:
+                self._handle.set_mapsize(size)
+                raise IndexWriteError(
+                    f"{self.path}: the commit needs a memory map of {2 * size} bytes, and the "
+                    f"system refuses it ({error}); raise the limit (ulimit -v), then try again"
+                ) from error
+
 
 def remove_uncommitted(path: Path) -> None:
     """Remove the files of an index that never had a commit; its writer still holds the lock."""
     with contextlib.suppress(OSError):
-        for name in (DATA_FILE, "lock.mdb", WRITER_LOCK):
+        for name in (DATA_FILE, LOCK_FILE, WRITER_LOCK):
             (path / name).unlink(missing_ok=True)
         # A folder that holds anything else was there before, or is in use: it stays.
         path.rmdir()
@@ -179,25 +223,43 @@ def writer_lock(path: Path) -> Iterator[None]:
     Raises:
         IndexLockedError: another process, or another writer of this one, holds it.
     """
+    while True:
+        descriptor = _open_writer_lock(path)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+                by = f" (process {holder})" if holder else ""
+                raise IndexLockedError(
+                    f"{path}: another writer is at work{by}; wait for it to finish, then try again"
+                ) from None
+            if not _is_in_place(descriptor, path / WRITER_LOCK):
+                continue
+            # Whose lock it is is a courtesy: a full disk must not stand in the way of it.
+            with contextlib.suppress(OSError):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _open_writer_lock(path: Path) -> int:
     try:
         path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        return os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise IndexWriteError(f"{path}: cannot be written to: {error.strerror}") from error
+
+
+def _is_in_place(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has its name: the writer before may just have removed it."""
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            by = f" (process {holder})" if holder else ""
-            raise IndexLockedError(
-                f"{path}: another writer is at work{by}; wait for it to finish, then try again"
-            ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
-    finally:
-        os.close(descriptor)
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
@@ -205,6 +267,11 @@ def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
     data = path / DATA_FILE
     exists = data.exists()
     writable = os.access(path, os.W_OK) and (not exists or os.access(data, os.W_OK))
+    # Without write permission no reader table can be kept. Nobody who can write is expected to
+    # change a read-only deployment in place.
+    lock = writable or os.access(path / LOCK_FILE, os.W_OK)
+    if lock:
+        _reserve_lock_file(path / LOCK_FILE)
     for map_size in _MAP_SIZES:
         try:
             handle = lmdb.open(
@@ -212,9 +279,7 @@ def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
                 map_size=map_size,
                 max_readers=_MAX_READERS,
                 readonly=not writable,
-                # Without write permission no reader table can be kept. Nobody who can write is
-                # expected to change a read-only deployment in place.
-                lock=writable or os.access(path / "lock.mdb", os.W_OK),
+                lock=lock,
                 create=create,
                 max_spare_txns=1,
             )
@@ -225,6 +290,25 @@ def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
             if map_size == _MAP_SIZES[-1]:
                 raise
     raise AssertionError("unreachable")
+
+
+def _reserve_lock_file(path: Path) -> None:
+    """Take disk space for LMDB's lock file: it is mapped, and a full disk would kill the process.
+
+    Raises:
+        OSError: there is no space.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if os.fstat(descriptor).st_size < _LOCK_FILE_BYTES:
+            os.posix_fallocate(descriptor, 0, _LOCK_FILE_BYTES)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def _file_key(data: Path) -> tuple[int, int, int]:

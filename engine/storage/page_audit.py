@@ -92,19 +92,29 @@ def audit_snapshot(path: Path, transaction: int) -> bool:
     Raises:
         IndexDamagedError: a page is not what LMDB wrote.
     """
-    for meta in read_meta_pages(path):
-        if meta.transaction == transaction:
-            break
-    else:
+    first, second = read_meta_pages(path)
+    if transaction not in (first.transaction, second.transaction):
         return False
+    meta, other = (first, second) if first.transaction == transaction else (second, first)
+    if transaction == 0:
+        return True
     with path.open("rb") as file:
-        if meta.main.root == _NO_PAGE and meta.free.root == _NO_PAGE:
-            return True
-        _TreeWalk(path, file.fileno(), meta).run()
+        walk = _TreeWalk(path, file.fileno(), meta)
+        walk.run()
+    # A commit frees the root of the one before it. Where it did not, the other meta page is not
+    # of the commit before, and a wrong transaction number makes an old commit look like the last.
+    if 0 < other.transaction < transaction and other.main.root not in walk.freed_last:
+        raise IndexDamagedError(
+            f"{path} is damaged: its two meta pages do not fit together; restore it from a backup "
+            "or index again"
+        )
     return True
 
 
 def _consecutive(first: MetaPage, second: MetaPage) -> bool:
+    for meta in (first, second):
+        if (meta.transaction == 0) != (meta.main.root == _NO_PAGE):
+            return False
     if first.transaction == second.transaction == 0:
         return True
     # Transaction n is written to meta page n modulo 2, so the two are always neighbours.
@@ -143,7 +153,11 @@ def _tree_root(page: bytes, at: int) -> tuple[int, TreeRoot]:
 
 
 class _TreeWalk:
-    """Walks both trees of one snapshot; every page may be claimed once."""
+    """Walks both trees of one snapshot; every page may be claimed once.
+
+    Attributes:
+        freed_last: after `run`, the pages that the commit of this snapshot freed.
+    """
 
     def __init__(self, path: Path, descriptor: int, meta: MetaPage) -> None:
         self._path = path
@@ -151,6 +165,7 @@ class _TreeWalk:
         self._meta = meta
         self._claimed = bytearray(meta.last_page + 1)
         self._claimed[:2] = b"\x01\x01"
+        self.freed_last: frozenset[int] = frozenset()
 
     def run(self) -> None:
         entries = sum(1 for _ in self._walk(self._meta.main))
@@ -242,7 +257,10 @@ class _TreeWalk:
         if len(value) < 8 * (count + 1):
             raise self._damage(self._meta.free.root, "a free list runs over its value")
         previous = self._meta.last_page + 1
-        for page in struct.unpack_from(f"<{count}Q", value, 8):
+        pages = struct.unpack_from(f"<{count}Q", value, 8)
+        if int.from_bytes(key, "little") == self._meta.transaction:
+            self.freed_last = frozenset(pages)
+        for page in pages:
             if not 2 <= page < previous or self._claimed[page]:
                 raise self._damage(self._meta.free.root, f"page {page} is both free and in use")
             self._claimed[page] = 1

@@ -167,5 +167,10 @@ def encode_ids(identifiers: Sequence[bytes]) -> dict[str, npt.NDArray[Any]]:
 
 
 def dump_document(document: Any) -> bytes:
-    """Serialise a document for storage."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    """Serialise a document for storage.
+
+    Raises:
+        TypeError, ValueError, RecursionError: JSON does not hold it (NaN, half a character, ...).
+    """
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()

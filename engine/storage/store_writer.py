@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import IndexDamagedError, IndexNotFoundError, ModelMismatchError
+from engine.errors import (
+    EngineError,
+    IndexDamagedError,
+    IndexNotFoundError,
+    ModelMismatchError,
+    UsageError,
+)
 from engine.storage import keys
 from engine.storage.block import InvertedBlock
 from engine.storage.environment import Environment, remove_uncommitted, writer_lock
@@ -77,6 +84,7 @@ class StoreWriter:
             self._lock.__exit__(None, None, None)
             raise
         self._is_new = False
+        self._is_closed = False
         try:
             existing = self._existing_manifest()
             self._is_new = existing is None
@@ -107,10 +115,19 @@ class StoreWriter:
     def close(self) -> None:
         """Let another writer in. What was not committed is gone.
 
-        An index that was begun and never committed leaves nothing behind.
+        An index that was begun and never committed leaves nothing behind. Closing twice is
+        harmless.
         """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        # The disk knows better than the flag: an interrupt may have come right after a commit.
+        never_committed = False
+        if self._is_new:
+            with contextlib.suppress(EngineError):
+                never_committed = self._existing_manifest() is None
         self._environment.detach()
-        if self._is_new and self._environment.is_closed:
+        if never_committed and self._environment.is_closed:
             remove_uncommitted(self.path)
         self._lock.__exit__(None, None, None)
 
@@ -129,6 +146,7 @@ class StoreWriter:
         self,
         added: Sequence[SegmentContent] = (),
         deleted: dict[int, npt.NDArray[np.bool_]] | None = None,
+        dropped: Sequence[int] = (),
     ) -> Manifest:
         """Publish new segments and deletions together; all of it, or nothing.
 
@@ -137,13 +155,19 @@ class StoreWriter:
             deleted: segment number to a mask over its documents of all that are now deleted,
                 those of earlier commits included. May name segments of `added`, whose numbers
                 begin at `self.manifest.next_segment`.
+            dropped: numbers of segments that are removed.
 
         Raises:
             IndexWriteError: the disk is full, or the like; the index is as it was.
+            UsageError: this writer is closed.
         """
+        if self._is_closed:
+            raise UsageError(f"this writer of {self.path} is closed; open another")
         deleted = deleted or {}
         puts: list[tuple[bytes, Any]] = []
-        records = list(self.manifest.segments)
+        removed = [one for one in self.manifest.segments if one.number in dropped]
+        deletes = [key for record in removed for key in _segment_keys(record)]
+        records = [one for one in self.manifest.segments if one.number not in dropped]
         number = self.manifest.next_segment
         for content in added:
             puts.extend(_segment_values(number, content))
@@ -170,7 +194,9 @@ class StoreWriter:
         def manifest_of(transaction: int) -> tuple[bytes, bytes]:
             return keys.MANIFEST, dataclasses.replace(draft, transaction=transaction).to_bytes()
 
-        transaction = self._environment.commit(puts, (), manifest_of)
+        transaction = self._environment.commit(
+            puts, deletes, manifest_of, self.manifest.transaction
+        )
         self.manifest = dataclasses.replace(draft, transaction=transaction)
         self._pending_query_side = None
         self._is_new = False
@@ -221,6 +247,14 @@ def _segment_record(number: int, content: SegmentContent) -> SegmentRecord:
             for block in content.blocks
         ),
     )
+
+
+def _segment_keys(record: SegmentRecord) -> Iterator[bytes]:
+    for name in keys.SEGMENT_PARTS:
+        yield keys.segment_part(record.number, name)
+    for block in range(len(record.blocks)):
+        for name in keys.BLOCK_PARTS:
+            yield keys.block_part(record.number, block, name)
 
 
 def _segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:

@@ -30,6 +30,7 @@ class CatalogReader:
 
     Attributes:
         rejects: the log of bad records; closing it is left to the caller.
+        strict: whether the first bad record is raised as an error.
         records_read: records yielded so far.
         bytes_total: size of all files as they lie on disk; None if any of them is a pipe.
     """
@@ -69,7 +70,7 @@ class CatalogReader:
         self._id_field = id_field
         self._text_fields = tuple(text_fields)
         self._chosen = (*self._text_fields, *([] if id_field is None else [id_field]))
-        self._strict = strict
+        self.strict = strict
         self._max_record_bytes = max_record_bytes
         self.rejects = RejectLog() if rejects is None else rejects
         self.records_read = 0
@@ -168,6 +169,6 @@ class CatalogReader:
             raise empty(source)
 
     def _reject(self, bad: BadRow, source: str) -> None:
-        if self._strict:
+        if self.strict:
             raise CatalogError(str(Reject.of(bad.reason, source, bad.line, bad.detail, b"")))
         self.rejects.add(bad.reason, source, bad.line, bad.detail, bad.raw)

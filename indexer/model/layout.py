@@ -118,7 +118,17 @@ def _router_layout(root: Path, base: Path) -> ModelLayout:
         pooling=pooling,
         query_prompt=_prompt(settings, "query"),
         document_prompt=_prompt(settings, "document"),
-        max_active_dims=settings.get("max_active_dims"),
+        max_active_dims=_max_active_dims(settings, root),
+    )
+
+
+def _max_active_dims(settings: dict[str, Any], root: Path) -> int | None:
+    value = settings.get("max_active_dims")
+    if value is None or (type(value) is int and value > 0):
+        return value
+    raise ModelError(
+        f"{root / 'config_sentence_transformers.json'}: max_active_dims is {value!r}; it must be "
+        "a whole number of at least 1, or null"
     )
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from engine.errors import ModelError, UsageError
 from engine.retrieval.query_encoder import QueryEncoder
 from indexer.model.document_encoder import DocumentEncoder, EncodedDocuments
+from indexer.model.json_file import read_json_object
 from indexer.model.layout import ModelLayout, read_layout
 from indexer.model.masked_lm import MaskedLanguageModel, load_masked_lm, weights_digest
 from indexer.model.precision import choose_device, choose_dtype
@@ -35,7 +36,6 @@ class SparseModel:
         tokenizer_json: the query tokenizer as canonical tokenizer.json, UTF-8 bytes.
         static_weights: float32 (V,), the weight of each token in a query.
         pooling: "max" or "sum", how logits of a document's tokens become one weight.
-        pooling: "max" or "sum", how the weights of a document's tokens are joined.
         query_prompt: text that goes before every query; empty for nearly all models.
     """
 
@@ -58,7 +58,6 @@ class SparseModel:
         self.static_weights = static_weights
         self.pooling = layout.pooling.strategy
         self.query_prompt = layout.query_prompt
-        self.pooling = layout.pooling.strategy
         self._document_prompt = layout.document_prompt
         self._max_active_dims = layout.max_active_dims
         self._query_encoder = QueryEncoder(self.tokenizer_json, static_weights, layout.query_prompt)
@@ -115,6 +114,8 @@ class SparseModel:
                 "prompts": [layout.query_prompt, layout.document_prompt],
                 "lower_case": lower_case,
                 "max_length": max_length,
+                "max_active_dims": layout.max_active_dims,
+                "configuration": _configuration(layout),
             }
         )
         return cls(
@@ -222,13 +223,13 @@ def _max_length(
 ) -> int:
     """Return the longest document in tokens, the way that sentence-transformers decides it."""
     config = layout.transformer_config
-    length = None
-    for section, key in (("processing_kwargs", "max_length"), ("", "document_length")):
-        settings = config.get(section, {}).get("text", {}) if section else config
-        length = length or settings.get(key)
-    for section in ("processor_kwargs", "tokenizer_args"):
-        length = length or config.get(section, {}).get("model_max_length")
-    length = length or config.get("max_seq_length")
+    length = (
+        _nested(config, "processing_kwargs", "text", "max_length")
+        or _nested(config, "document_length")
+        or _nested(config, "processor_kwargs", "model_max_length")
+        or _nested(config, "tokenizer_args", "model_max_length")
+        or _nested(config, "max_seq_length")
+    )
     if length is None:
         positions = getattr(masked_lm.body.config, "max_position_embeddings", None)
         limits = [limit for limit in (tokenizer.max_length, positions) if limit and limit > 0]
@@ -240,6 +241,22 @@ def _max_length(
         )
     # More positions than the table has would fail at the first long text.
     return min(length, masked_lm.position_limit or length)
+
+
+def _nested(settings: Any, *names: str) -> Any:
+    """A value deep in JSON objects, None where any of them lacks it or is no object."""
+    for name in names:
+        if not isinstance(settings, dict):
+            return None
+        settings = settings.get(name)
+    return settings
+
+
+def _configuration(layout: ModelLayout) -> dict[str, Any]:
+    """What the transformer's `config.json` says of its vectors: activations, depth, heads, ..."""
+    config = read_json_object(layout.document_directory / "config.json")
+    told_elsewhere = {"transformers_version", "_name_or_path", "dtype", "torch_dtype"}
+    return {name: value for name, value in config.items() if name not in told_elsewhere}
 
 
 def _fingerprint(parts: dict[str, Any]) -> str:

@@ -40,7 +40,10 @@ def whole_scores(matrix: Float, query: Query, step: float) -> tuple[list[int], f
     if total == 0:
         return [0] * len(matrix), 0.0
     scale = LARGEST_SCORE / total
-    multipliers = [round(weight * scale) for weight in query.weights.tolist()]
+    multipliers = [
+        max(round(weight * scale), 1) if weight > 0 else round(weight * scale)
+        for weight in query.weights.tolist()
+    ]
     scores = []
     for row in matrix:
         score = 0

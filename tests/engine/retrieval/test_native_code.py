@@ -46,6 +46,7 @@ def test_unwritable_folders_only_cost_time(tmp_path: Path) -> None:
 
 def test_the_name_follows_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Code of other sources, or of another processor, is never taken for ours."""
+    native_code.entry_point("search")
     before = native_code._cached_file()
     monkeypatch.setattr(native_code, "_features", lambda: "+another")
     assert native_code._cached_file() != before
@@ -54,8 +55,7 @@ def test_the_name_follows_the_sources(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_entry_points_neither_allocate_nor_raise() -> None:
-    """What the kernels must not do is bound to abort(); see that nothing but Numba's own
-    wrappers refers to it."""
+    """What Numba's runtime would do is bound to abort(); our functions must not refer to it."""
     from engine.retrieval.entry_points import llvm_of
 
     for name in native_code.ENTRY_NAMES:
@@ -64,9 +64,11 @@ def test_entry_points_neither_allocate_nor_raise() -> None:
         own = [body for body in functions if "_ZN6engine9retrieval" in body.split("\n", 1)[0]]
         assert own
         for body in own:
+            if "cfunc." in body.split("\n", 1)[0]:
+                continue  # Numba's wrapper, which reports errors that our function never returns
             called = body[: body.index("\n}")]
-            assert "NRT_Allocate" not in called, name
-            assert "NRT_MemInfo_alloc" not in called, name
+            for runtime in ("NRT_Allocate", "NRT_MemInfo_alloc", "numba_do_raise", "picklebuf"):
+                assert runtime not in called, (name, runtime)
 
 
 def test_a_searching_process_imports_no_numba(tmp_path: Path) -> None:

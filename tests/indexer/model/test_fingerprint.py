@@ -69,6 +69,17 @@ def change_max_length(root: Path) -> None:
     write_json(path, {**json.loads(path.read_text()), "max_seq_length": 9})
 
 
+def change_max_active_dims(root: Path) -> None:
+    path = root / "config_sentence_transformers.json"
+    settings = json.loads(path.read_text()) if path.exists() else {}
+    write_json(path, {**settings, "max_active_dims": 5})
+
+
+def change_hidden_activation(root: Path) -> None:
+    path = root / DOCUMENT / "config.json"
+    write_json(path, {**json.loads(path.read_text()), "hidden_act": "relu"})
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -78,6 +89,8 @@ def change_max_length(root: Path) -> None:
         change_pooling,
         change_activation,
         change_max_length,
+        change_max_active_dims,
+        change_hidden_activation,
     ],
 )
 def test_every_part_counts(tmp_path: Path, change: Callable[[Path], None]) -> None:
