@@ -17,7 +17,6 @@ from engine.results import Explanation, Hit, IndexInfo, Match, QueryToken, Searc
 from engine.retrieval.parameters import MAX_QUERY_TERMS
 from engine.retrieval.query_encoder import QueryEncoder
 from engine.retrieval.scorer import ScoredDocuments, Scorer, Terms, Weights
-from engine.storage.environment import DATA_FILE
 from engine.storage.snapshot import Snapshot
 
 MAX_QUERY_CHARACTERS = 1 << 16
@@ -232,6 +231,7 @@ class SearchEngine:
         manifest = self._snapshot.manifest
         with self._in_use:
             stored_bytes = self._snapshot.stored_bytes()
+            file_bytes = self._snapshot.file_bytes()
         total = sum(segment.documents for segment in manifest.segments)
         postings = sum(segment.postings for segment in manifest.segments)
         return IndexInfo(
@@ -249,7 +249,7 @@ class SearchEngine:
             fingerprint=manifest.model.fingerprint if manifest.model else None,
             format_version=manifest.format_version,
             software=manifest.software,
-            file_bytes=(self._snapshot.path / DATA_FILE).stat().st_size,
+            file_bytes=file_bytes,
             bytes_by_part=stored_bytes,
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -15,6 +18,14 @@ from engine.storage.manifest import Quantization
 # with SIMD while each posting is a scattered addition.
 DENSE_SHARE = 0.1
 MIN_DENSE_DOCUMENTS = 1024
+
+
+def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile with Numba, and keep the code for the next process where there is a place for it."""
+    try:
+        return cast("Callable[..., Any]", njit(cache=True, nogil=True)(function))
+    except RuntimeError:  # neither the package nor a home directory can be written to
+        return cast("Callable[..., Any]", njit(nogil=True)(function))
 
 
 def invert(
@@ -40,7 +51,9 @@ def invert(
     if not 0 < documents <= MAX_BLOCK_DOCUMENTS:
         raise UsageError(f"a block holds 1 to {MAX_BLOCK_DOCUMENTS} documents, not {documents}")
     impacts = np.empty(len(data), np.uint16)
-    bad = _quantize(data, 1.0 / quantization.step, quantization.max_weight, impacts)
+    # Documents without any weight may come before anyone has said how large weights can be.
+    scale = 1.0 / quantization.step if quantization.step else 0.0
+    bad = _quantize(data, scale, quantization.max_weight, impacts)
     if bad >= 0:
         document = int(np.searchsorted(indptr, bad, side="right")) - 1
         raise UsageError(
@@ -82,7 +95,7 @@ def invert(
     )
 
 
-@njit(cache=True, nogil=True)
+@_kernel
 def _quantize(data, scale, max_weight, impacts):  # type: ignore[no-untyped-def]
     """Round weights to impacts; returns the position of one that cannot be stored, or -1.
 
@@ -100,7 +113,7 @@ def _quantize(data, scale, max_weight, impacts):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True, nogil=True)
+@_kernel
 def _count(indices, impacts, frequencies, maxima):  # type: ignore[no-untyped-def]
     """Document frequency and largest impact of each term."""
     for at in range(len(indices)):
@@ -110,7 +123,7 @@ def _count(indices, impacts, frequencies, maxima):  # type: ignore[no-untyped-de
             maxima[term] = max(maxima[term], impacts[at])
 
 
-@njit(cache=True, nogil=True)
+@_kernel
 def _place(  # type: ignore[no-untyped-def]
     indptr, indices, impacts, slots, rows, maxima, offsets, stride, starts, postings, high, low
 ):

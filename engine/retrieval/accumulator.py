@@ -40,7 +40,7 @@ LARGEST_SCORE = (1 << 31) - (1 << 18)
 DELETED_SCORE = np.int32(-(1 << 31) + 1)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def query_multipliers(weights, multipliers):  # type: ignore[no-untyped-def]
     """Turn weights (T,) float64 into multipliers (T,) int64; returns the weight of one unit.
 
@@ -64,13 +64,22 @@ def query_multipliers(weights, multipliers):  # type: ignore[no-untyped-def]
     return UNITS / scale
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(nogil=True, error_model="numpy", inline="always")
 def contribution(multiplier, impact):  # type: ignore[no-untyped-def]
     """Units that an impact (int64) contributes under a multiplier (int64)."""
     return (multiplier * impact + (UNITS - 1)) >> 16
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
+def high_multiplier(multiplier):  # type: ignore[no-untyped-def]
+    """Multiplier of a high byte, rounded towards zero: no sum of rows can outgrow the true score,
+    and so int32, however many terms a query has."""
+    if multiplier < 0:
+        return np.int32(-((-multiplier) >> 8))
+    return np.int32(multiplier >> 8)
+
+
+@njit(nogil=True, error_model="numpy")
 def block_bound(blocks, block, slots, terms, multipliers):  # type: ignore[no-untyped-def]
     """No document of the block scores more than this, in units."""
     count = blocks[block, TERMS_OF_BLOCK]
@@ -83,7 +92,7 @@ def block_bound(blocks, block, slots, terms, multipliers):  # type: ignore[no-un
     return bound
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignore[no-untyped-def]
     """Score every document of a block.
 
@@ -117,19 +126,19 @@ def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignor
         if multiplier > 0:
             above += low_part + 257
         else:
-            above += 257
-            below += low_part + 1
+            below += low_part + 257
+            above += 1
         begin = rows[slot] * stride
         if waiting < 0:
             waiting = begin
-            waiting_multiplier = np.int32(multiplier >> 8)
+            waiting_multiplier = high_multiplier(multiplier)
             continue
         add_two_rows(
             scores[:stride],
             high[waiting : waiting + stride],
             high[begin : begin + stride],
             waiting_multiplier,
-            np.int32(multiplier >> 8),
+            high_multiplier(multiplier),
             first,
         )
         first = False
@@ -154,7 +163,7 @@ def accumulate(blocks, block, slots, terms, multipliers, scores):  # type: ignor
     return below, above
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_posting_list(scores, posting_list, multiplier):  # type: ignore[no-untyped-def]
     """Add the contribution of each posting to the score of its document."""
     for posting in posting_list:
@@ -162,7 +171,7 @@ def add_posting_list(scores, posting_list, multiplier):  # type: ignore[no-untyp
         scores[posting & np.uint32(0xFFFF)] += np.int32(units)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_row(scores, row, multiplier, first):  # type: ignore[no-untyped-def]
     """Add one dense row of high bytes; `first` overwrites, which spares zeroing the scores."""
     if first:
@@ -173,7 +182,7 @@ def add_row(scores, row, multiplier, first):  # type: ignore[no-untyped-def]
             scores[document] += np.int32(row[document]) * multiplier
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def add_two_rows(scores, row, other, multiplier, other_multiplier, first):  # type: ignore[no-untyped-def]
     """Add two dense rows in one pass over the scores."""
     if first:
@@ -188,7 +197,7 @@ def add_two_rows(scores, row, other, multiplier, other_multiplier, first):  # ty
             )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def complete_score(blocks, block, slots, terms, multipliers, document, score):  # type: ignore[no-untyped-def]
     """True score of a document whose dense rows were added by their high bytes alone."""
     stride = blocks[block, STRIDE]
@@ -202,12 +211,12 @@ def complete_score(blocks, block, slots, terms, multipliers, document, score):  
             continue
         cell = rows[slot] * stride + document
         upper = np.int64(high[cell])
-        total -= upper * (multipliers[at] >> 8)
+        total -= upper * np.int64(high_multiplier(multipliers[at]))
         total += contribution(multipliers[at], upper << 8 | np.int64(low[cell]))
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def impacts_of(blocks, block, slots, terms, document, impacts):  # type: ignore[no-untyped-def]
     """Write the impact of each term (T,) in one document into `impacts` (T,) int64, 0 for none."""
     stride = blocks[block, STRIDE]

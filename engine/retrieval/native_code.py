@@ -148,8 +148,9 @@ def _cached_file() -> Path | None:
         home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         folders.append(Path(home) / "sabana-search")
     for folder in folders:
-        if (folder / name).is_file():
-            return folder / name
+        with contextlib.suppress(OSError):
+            if (folder / name).is_file():
+                return folder / name
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)

@@ -9,7 +9,7 @@ from engine.retrieval.accumulator import accumulate, block_bound, query_multipli
 from engine.retrieval.top_k import DOCUMENT_MASK, best_first, select
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def search_exact(  # type: ignore[no-untyped-def]
     blocks, slots, verified, step, terms, weights, documents, scores, scratch
 ):

@@ -15,13 +15,13 @@ from engine.retrieval.parameters import CHUNK, FIRST_DOCUMENT, STRIDE
 DOCUMENT_MASK = 0xFFFF_FFFF
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@njit(nogil=True, error_model="numpy", inline="always")
 def candidate_key(score, document):  # type: ignore[no-untyped-def]
     """Key of a candidate: higher scores first, then earlier documents."""
     return (np.int64(score) << 32) | (np.int64(DOCUMENT_MASK) - np.int64(document))
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def push(heap, size, key):  # type: ignore[no-untyped-def]
     """Offer a key to a min-heap that keeps the best `len(heap)`; returns its new size."""
     if size < len(heap):
@@ -51,7 +51,7 @@ def push(heap, size, key):  # type: ignore[no-untyped-def]
     return size
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def chunk_maxima(scores, maxima):  # type: ignore[no-untyped-def]
     """Largest score of each chunk of 128 documents.
 
@@ -66,7 +66,7 @@ def chunk_maxima(scores, maxima):  # type: ignore[no-untyped-def]
         maxima[chunk] = largest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def kth_largest(values, k, scratch):  # type: ignore[no-untyped-def]
     """The k-th largest of int32 values, or the smallest int32 where there are fewer.
 
@@ -81,7 +81,7 @@ def kth_largest(values, k, scratch):  # type: ignore[no-untyped-def]
     return np.int64(heap[0])
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def best_first(heap, size):  # type: ignore[no-untyped-def]
     """Turn a min-heap of `size` keys into an array from the best to the worst, in place."""
     for last in range(size - 1, 0, -1):
@@ -102,7 +102,7 @@ def best_first(heap, size):  # type: ignore[no-untyped-def]
         heap[last] = smallest
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy")
 def select(  # type: ignore[no-untyped-def]
     blocks, block, slots, terms, multipliers, scores, below, above, heap, size, maxima, scratch
 ):

@@ -29,6 +29,8 @@ WRITER_LOCK = "writer.lock"
 # meet its end. Where so much cannot be reserved (ulimit -v), smaller ones are tried.
 _MAP_SIZES = tuple(1 << bits for bits in (42, 38, 36, 34, 32, 30))
 _MAX_READERS = 1024
+# A snapshot is taken again when two commits came between its beginning and its audit.
+_SNAPSHOT_ATTEMPTS = 1000
 LOCK_FILE = "lock.mdb"
 # LMDB's lock file: a head of 192 bytes that includes the first reader, then 64 for each other.
 _LOCK_FILE_BYTES = 192 + 64 * (_MAX_READERS - 1)
@@ -50,6 +52,10 @@ class Environment:
         self._key = key
         self._handle = handle
         self._users = 1
+        # The mapped file itself, whatever its path leads to later.
+        self._descriptor = os.open(path / DATA_FILE, os.O_RDONLY)
+        if _file_key(self._descriptor) != key:
+            raise IndexDamagedError(f"{path}: another index took its place; open it again")
 
     @classmethod
     def attach(cls, path: Path, *, create: bool = False) -> Environment:
@@ -75,14 +81,18 @@ class Environment:
                 if data.exists() and (known := _open_environments.get(_file_key(data))):
                     known._users += 1
                     return known
+                path = path.resolve()
+                _refuse_inherited(path)
                 handle, writable = _open(path, create=create)
                 environment = cls(path, _file_key(data), handle, writable=writable)
             except OSError as error:
                 raise IndexWriteError(
                     f"{path}: cannot be opened as an index: {error.strerror}"
                 ) from error
+            except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+                raise IndexDamagedError(f"{path} is damaged: {error}") from error
             except lmdb.Error as error:
-                raise IndexDamagedError(f"{path}: LMDB cannot open it: {error}") from error
+                raise IndexWriteError(f"{path}: cannot be opened as an index: {error}") from error
             _open_environments[environment._key] = environment
             return environment
 
@@ -95,6 +105,7 @@ class Environment:
                     del _open_environments[self._key]
                 if self._key[0] == os.getpid():
                     self._handle.close()
+                os.close(self._descriptor)
 
     @property
     def is_closed(self) -> bool:
@@ -108,7 +119,7 @@ class Environment:
             IndexDamagedError: a page is not what LMDB wrote.
             EngineError: the reader table is full, or the file has outgrown this process's map.
         """
-        while True:
+        for _ in range(_SNAPSHOT_ATTEMPTS):
             try:
                 transaction = self._handle.begin(buffers=True)
             except lmdb.Error as error:
@@ -117,12 +128,20 @@ class Environment:
                     "writers of it that are no longer needed, then open it again"
                 ) from error
             try:
-                if audit_snapshot(self.path / DATA_FILE, transaction.id()):
+                if audit_snapshot(self.path / DATA_FILE, transaction.id(), self._descriptor):
                     return transaction
             except BaseException:
                 transaction.abort()
                 raise
             transaction.abort()
+        raise IndexDamagedError(
+            f"{self.path}: no snapshot can be taken: its lock file does not belong to it; if the "
+            "index was replaced, end the processes that have the old one open"
+        )
+
+    def file_bytes(self) -> int:
+        """Size of the data file."""
+        return os.fstat(self._descriptor).st_size
 
     def commit(
         self,
@@ -311,6 +330,17 @@ def _reserve_lock_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def _file_key(data: Path) -> tuple[int, int, int]:
-    status = data.stat()
+def _refuse_inherited(path: Path) -> None:
+    """LMDB cannot open what the parent of this process had open when it forked."""
+    for (process, *file), environment in _open_environments.items():
+        data = path / DATA_FILE
+        if process != os.getpid() and data.exists() and tuple(file) == _file_key(data)[1:]:
+            raise EngineError(
+                f"{path} was open when this process was forked from process {process}: go on with "
+                f"what was opened at {environment.path}, or open it only after forking"
+            )
+
+
+def _file_key(data: Path | int) -> tuple[int, int, int]:
+    status = os.fstat(data) if isinstance(data, int) else data.stat()
     return os.getpid(), status.st_dev, status.st_ino

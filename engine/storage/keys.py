@@ -51,8 +51,3 @@ def segment_part(segment: int, part: str) -> bytes:
 def block_part(segment: int, block: int, part: str) -> bytes:
     """Key of a part of a block of a segment."""
     return f"segment/{segment:010d}/block/{block:05d}/{part}".encode()
-
-
-def segment_prefix(segment: int) -> bytes:
-    """What all keys of a segment begin with."""
-    return f"segment/{segment:010d}/".encode()

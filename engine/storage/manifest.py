@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from engine.errors import IndexDamagedError, IndexFormatError
 
@@ -72,7 +71,6 @@ class Manifest:
     transaction: int = 0
     software: str = ""
     format_version: int = FORMAT_VERSION
-    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def documents(self) -> int:

@@ -49,28 +49,34 @@ class MetaPage:
     transaction: int
 
 
-def read_meta_pages(path: Path) -> tuple[MetaPage, MetaPage]:
+def read_meta_pages(path: Path, descriptor: int | None = None) -> tuple[MetaPage, MetaPage]:
     """Read and check both meta pages of `data.mdb`, and that the file holds all pages they claim.
+
+    Args:
+        path: the file, for messages.
+        descriptor: the file as it is open already; None to open it by its path.
 
     Raises:
         IndexDamagedError: a meta page is damaged, or the file is shorter than its contents.
     """
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError as error:
-        raise IndexDamagedError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        # A writer may replace the older meta page between the two reads: read until both agree.
-        for _ in range(100):
-            first = _read_meta(path, descriptor, 0, None)
-            second = _read_meta(path, descriptor, 1, first.page_size)
-            if _consecutive(first, second):
-                break
-        else:
-            raise IndexDamagedError(f"{path} is damaged: its two meta pages do not fit together")
-        size = os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
+    if descriptor is None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise IndexDamagedError(f"{path}: cannot be read ({error.strerror})") from error
+        try:
+            return read_meta_pages(path, descriptor)
+        finally:
+            os.close(descriptor)
+    # A writer may replace the older meta page between the two reads: read until both agree.
+    for _ in range(100):
+        first = _read_meta(path, descriptor, 0, None)
+        second = _read_meta(path, descriptor, 1, first.page_size)
+        if _consecutive(first, second):
+            break
+    else:
+        raise IndexDamagedError(f"{path} is damaged: its two meta pages do not fit together")
+    size = os.fstat(descriptor).st_size
     newest = max(first, second, key=lambda meta: meta.transaction)
     need = (newest.last_page + 1) * newest.page_size
     if size < need:
@@ -80,10 +86,11 @@ def read_meta_pages(path: Path) -> tuple[MetaPage, MetaPage]:
     return first, second
 
 
-def audit_snapshot(path: Path, transaction: int) -> bool:
+def audit_snapshot(path: Path, transaction: int, descriptor: int | None = None) -> bool:
     """Check every tree page of the snapshot with the given LMDB transaction number.
 
-    Call it inside a read transaction, which keeps the pages from being reused meanwhile.
+    Call it inside a read transaction, which keeps the pages from being reused meanwhile, and with
+    a descriptor of the very file that is mapped: by its path, another may have taken its place.
 
     Returns:
         False when newer commits have replaced the meta page of this snapshot already: begin a
@@ -92,15 +99,17 @@ def audit_snapshot(path: Path, transaction: int) -> bool:
     Raises:
         IndexDamagedError: a page is not what LMDB wrote.
     """
-    first, second = read_meta_pages(path)
+    if descriptor is None:
+        with path.open("rb") as file:
+            return audit_snapshot(path, transaction, file.fileno())
+    first, second = read_meta_pages(path, descriptor)
     if transaction not in (first.transaction, second.transaction):
         return False
     meta, other = (first, second) if first.transaction == transaction else (second, first)
     if transaction == 0:
         return True
-    with path.open("rb") as file:
-        walk = _TreeWalk(path, file.fileno(), meta)
-        walk.run()
+    walk = _TreeWalk(path, descriptor, meta)
+    walk.run()
     # A commit frees the root of the one before it. Where it did not, the other meta page is not
     # of the commit before, and a wrong transaction number makes an old commit look like the last.
     if 0 < other.transaction < transaction and other.main.root not in walk.freed_last:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,8 @@ from engine.storage.envelope import as_array
 from engine.storage.environment import Environment, read_value
 from engine.storage.manifest import Manifest
 from engine.storage.segment import Segment
+
+_live: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
 
 class Snapshot:
@@ -43,12 +48,25 @@ class Snapshot:
             self._environment.detach()
             raise
 
+        self._process = os.getpid()
+        self._is_closed = False
+        _live.add(self)
+
     def close(self) -> None:
-        """Let go of the commit. No view of it may be used afterwards."""
+        """Let go of the commit. No view of it may be used afterwards. Twice is harmless."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for segment in self.segments:
             segment.forget_parts()
-        self._transaction.abort()
+        # In a forked process the transaction is that of the parent, who goes on reading in it.
+        if self._process == os.getpid():
+            self._transaction.abort()
         self._environment.detach()
+
+    def file_bytes(self) -> int:
+        """Size of the index on disk, in bytes."""
+        return self._environment.file_bytes()
 
     def _read_manifest(self) -> Manifest:
         if self._transaction.get(keys.MANIFEST) is None:
@@ -106,3 +124,16 @@ class Snapshot:
             totals[name] = totals.get(name, 0) + len(value)
         cursor.close()
         return totals
+
+
+def _keep_transactions() -> None:
+    """Make the transactions of the parent immortal in a forked process.
+
+    LMDB's reader table is shared memory: ending a transaction here, were it only by garbage
+    collection, would free the parent's place, and a writer could reuse pages it is reading.
+    """
+    for snapshot in list(_live):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(snapshot._transaction))
+
+
+os.register_at_fork(after_in_child=_keep_transactions)

@@ -132,8 +132,8 @@ class StoreWriter:
         self._lock.__exit__(None, None, None)
 
     def set_max_weight(self, max_weight: float) -> None:
-        """Choose the quantization of a new index, before its first commit."""
-        if not self.manifest.segments:
+        """Choose the quantization of an index that holds no posting yet."""
+        if not any(segment.postings for segment in self.manifest.segments):
             self.manifest = dataclasses.replace(
                 self.manifest, quantization=Quantization(max_weight)
             )

@@ -1,0 +1,185 @@
+"""The pipeline, with a tiny model; and exactness on the default model's vectors of examples/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine import CatalogError, IndexNotFoundError, SearchEngine
+from indexer import IndexWriter, SparseModel, index_catalog, pipeline
+from indexer.catalog import CatalogReader, RejectLog, RejectReason
+from tests.engine.retrieval.exhaustive import Query, assert_float_order, score_tolerance
+from tests.indexer.model.tiny_models import write_model
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> SparseModel:
+    return SparseModel.load(write_model(tmp_path_factory.mktemp("tiny") / "model"))
+
+
+def reader(path: Path, lines: list[Any], **options: Any) -> CatalogReader:
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return CatalogReader([path], rejects=RejectLog(), **options)
+
+
+def product(number: int, title: str = "queen sheet") -> dict[str, Any]:
+    return {"id": f"p{number}", "title": title, "price": number}
+
+
+def documents(index: Path, count: int) -> list[Any]:
+    with SearchEngine.open(index) as engine:
+        return [engine.get(f"p{at}") if f"p{at}" in engine else None for at in range(count)]
+
+
+def test_what_is_unchanged_is_not_encoded_again(tmp_path: Path, model: SparseModel) -> None:
+    catalog, index = tmp_path / "catalog.jsonl", tmp_path / "index"
+    first = index_catalog(reader(catalog, [product(at) for at in range(5)]), model, index)
+    assert (first.indexed, first.unchanged, first.replaced, first.documents) == (5, 0, 0, 5)
+    assert first.fields[0].text_fields == ("title",)
+    lines = [product(0), {**product(1), "price": 99}, product(2, "cotton sheet"), product(7)]
+    second = index_catalog(reader(catalog, lines), model, index)
+    assert (second.indexed, second.unchanged, second.replaced, second.documents) == (3, 1, 2, 6)
+    assert documents(index, 8)[1]["price"] == 99
+    third = index_catalog(reader(catalog, lines), model, index, max_active_dims=2)
+    assert (third.indexed, third.unchanged) == (4, 0)
+    with SearchEngine.open(index) as engine:
+        assert len(engine) == 6
+        assert engine.info().deleted == 6
+
+
+def test_the_last_of_equal_ids_wins_within_and_across_windows(
+    tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "WINDOW", 3)
+    lines = [{**product(at % 4), "price": at} for at in range(11)]
+    catalog = reader(tmp_path / "catalog.jsonl", lines)
+    summary = index_catalog(catalog, model, tmp_path / "index")
+    assert [one["price"] for one in documents(tmp_path / "index", 4)] == [8, 9, 10, 7]
+    assert catalog.rejects.counts == {RejectReason.DUPLICATE_ID: 7}
+    assert catalog.rejects.first[RejectReason.DUPLICATE_ID].line == 5
+    assert summary.documents == 4
+
+
+def test_no_record_leaves_everything_as_it_was(tmp_path: Path, model: SparseModel) -> None:
+    index = tmp_path / "index"
+    with pytest.raises(CatalogError, match="no record could be indexed: 2 malformed-json"):
+        index_catalog(reader(tmp_path / "bad.jsonl", ["{", "nonsense"]), model, index)
+    assert not index.exists()
+    index_catalog(reader(tmp_path / "good.jsonl", [product(0)]), model, index)
+    before = (index / "data.mdb").read_bytes()
+    with pytest.raises(CatalogError):
+        index_catalog(reader(tmp_path / "bad.jsonl", ["{"]), model, index)
+    assert (index / "data.mdb").read_bytes() == before
+
+
+class Interrupted:
+    """A model that is interrupted after so many calls."""
+
+    def __init__(self, model: SparseModel, calls: int) -> None:
+        self._model, self._calls = model, calls
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def encode_documents(self, texts: list[str], **options: Any) -> Any:
+        if not self._calls:
+            raise KeyboardInterrupt
+        self._calls -= 1
+        return self._model.encode_documents(texts, **options)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e9], ids=["with checkpoints", "without"])
+def test_an_interrupted_run_goes_on_where_it_was(
+    tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(pipeline, "WINDOW", 2)
+    monkeypatch.setattr(pipeline, "CHECKPOINT_SECONDS", seconds)
+    lines = [product(at) for at in range(9)]
+    index = tmp_path / "index"
+    interrupted: Any = Interrupted(model, 3)
+    with pytest.raises(KeyboardInterrupt):
+        index_catalog(reader(tmp_path / "catalog.jsonl", lines), interrupted, index)
+    with SearchEngine.open(index) as engine:
+        assert len(engine) == 6
+        assert engine.info().segments == 1
+        assert [hit.id for hit in engine.search("queen")] == [f"p{at}" for at in range(6)]
+    summary = index_catalog(reader(tmp_path / "catalog.jsonl", lines), model, index)
+    assert (summary.indexed, summary.unchanged, summary.documents) == (3, 6, 9)
+
+
+def test_a_strict_run_that_fails_changes_nothing(
+    tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "WINDOW", 1)
+    monkeypatch.setattr(pipeline, "CHECKPOINT_SECONDS", 0.0)
+    catalog = reader(tmp_path / "catalog.jsonl", [product(0), product(1), "{"], strict=True)
+    with pytest.raises(CatalogError, match="malformed-json"):
+        index_catalog(catalog, model, tmp_path / "index")
+    with pytest.raises(IndexNotFoundError):
+        SearchEngine.open(tmp_path / "index")
+
+
+def test_checkpoints_leave_one_segment(tmp_path: Path, model: SparseModel) -> None:
+    """A checkpoint is searchable, and the next one takes its place; replaced ids stay replaced."""
+    vectors = model.encode_document(["queen sheet", "cotton", "queen"])
+    with IndexWriter(tmp_path, model=model) as writer:
+        writer.add(["a", "b"], vectors[:2])
+        writer.commit()
+        for at in range(5):
+            writer.add(["b", f"c{at}"], vectors[1:])
+            writer.checkpoint()
+            assert len(writer) == 3 + at
+            with SearchEngine.open(tmp_path) as engine:
+                info = engine.info()
+                assert (info.segments, info.deleted, len(engine)) == (2, 1, 3 + at)
+                assert "b" in engine
+    with SearchEngine.open(tmp_path) as engine:
+        assert engine.info().segments == 2
+        assert len(engine) == 7
+        assert sum(count for name, count in engine.info().bytes_by_part.items()) < 20_000
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[SearchEngine, Any]]:
+    """The example catalog under the default model, and its vectors."""
+    default = SparseModel.load()
+    records = list(CatalogReader([EXAMPLES / "catalog.jsonl"]))
+    vectors = default.encode_document([record.text for record in records])
+    path = tmp_path_factory.mktemp("shop") / "index"
+    with IndexWriter(path, model=default) as writer:
+        ids = [record.id for record in records]
+        writer.add(ids[:200], vectors[:200], [record.document for record in records[:200]])
+        writer.commit()
+        writer.add(ids[200:], vectors[200:], [record.document for record in records[200:]])
+    with SearchEngine.open(path) as engine:
+        yield engine, (default, ids, vectors)
+
+
+def test_searches_of_the_examples_equal_exhaustive_scoring(
+    shop: tuple[SearchEngine, Any],
+) -> None:
+    engine, (model, ids, vectors) = shop
+    step = engine.info().quantization_step
+    lines = (EXAMPLES / "queries.jsonl").read_text(encoding="utf-8").splitlines()
+    queries = [json.loads(line)["text"] for line in lines]
+    encoded = model.encode_query(queries)
+    exact = (vectors.astype(np.float64) @ encoded.astype(np.float64).T).toarray()
+    position = {identifier: at for at, identifier in enumerate(ids)}
+    live = np.ones(len(ids), np.bool_)
+    for at, query in enumerate(queries):
+        row = encoded[at]
+        tolerance = score_tolerance(Query(row.indices, row.data.astype(np.float64)), step)
+        for k in (1, 10, 500):
+            results = engine.search(query, k=k)
+            found = [position[hit.id] for hit in results]
+            for hit, document in zip(results, found, strict=True):
+                assert abs(hit.score - exact[document, at]) <= tolerance
+            assert_float_order(found, exact[:, at], live, k, tolerance)
