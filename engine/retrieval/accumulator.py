@@ -72,8 +72,10 @@ def contribution(multiplier, impact):  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", inline="always")
 def high_multiplier(multiplier):  # type: ignore[no-untyped-def]
-    """Multiplier of a high byte, rounded towards zero: no sum of rows can outgrow the true score,
-    and so int32, however many terms a query has."""
+    """Multiplier of a high byte, rounded towards zero.
+
+    So no sum of rows can outgrow the true score, nor int32, however many terms a query has.
+    """
     if multiplier < 0:
         return np.int32(-((-multiplier) >> 8))
     return np.int32(multiplier >> 8)

@@ -46,16 +46,22 @@ class Environment:
     counts its users.
     """
 
-    def __init__(self, path: Path, key: tuple[int, int, int], handle: Any, *, writable: bool):
+    def __init__(
+        self,
+        path: Path,
+        key: tuple[int, int, int],
+        handle: Any,
+        descriptor: int,
+        *,
+        writable: bool,
+    ) -> None:
         self.path = path
         self.writable = writable
         self._key = key
         self._handle = handle
         self._users = 1
         # The mapped file itself, whatever its path leads to later.
-        self._descriptor = os.open(path / DATA_FILE, os.O_RDONLY)
-        if _file_key(self._descriptor) != key:
-            raise IndexDamagedError(f"{path}: another index took its place; open it again")
+        self._descriptor = descriptor
 
     @classmethod
     def attach(cls, path: Path, *, create: bool = False) -> Environment:
@@ -84,7 +90,13 @@ class Environment:
                 path = path.resolve()
                 _refuse_inherited(path)
                 handle, writable = _open(path, create=create)
-                environment = cls(path, _file_key(data), handle, writable=writable)
+                descriptor = os.open(data, os.O_RDONLY)
+                key = _file_key(data)
+                if _file_key(descriptor) != key:
+                    os.close(descriptor)
+                    handle.close()
+                    raise IndexWriteError(f"{path}: another index took its place; open it again")
+                environment = cls(path, key, handle, descriptor, writable=writable)
             except OSError as error:
                 raise IndexWriteError(
                     f"{path}: cannot be opened as an index: {error.strerror}"

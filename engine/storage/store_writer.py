@@ -75,7 +75,7 @@ class StoreWriter:
         max_weight: float | None,
         query_side: QuerySide | None,
     ) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._lock = writer_lock(self.path)
         self._lock.__enter__()
         try:
