@@ -109,7 +109,7 @@ def _lines(estimate: Estimate) -> Callable[[int], None]:
     def advance(documents: int) -> None:
         nonlocal last
         estimate.add(documents)
-        if time.monotonic() - last >= _LINE_EVERY_S:
+        if estimate.done and time.monotonic() - last >= _LINE_EVERY_S:
             last = time.monotonic()
             click.echo(str(estimate), err=True)
 
