@@ -87,7 +87,9 @@ def test_summary_as_json_again_and_after_a_change(
     assert first["index"] == "engine.index"
     products[3]["name"] = "phone case"
     write_catalog(tmp_path / "a.jsonl", [*products, {"sku": 99}])
-    second = index("-", *chosen, stdin=(tmp_path / "a.jsonl").read_bytes())
+    second = index(
+        "-", *chosen, "--max-active-dims", "5", stdin=(tmp_path / "a.jsonl").read_bytes()
+    )
     assert second["indexed"] == second["replaced"] == 1
     assert second["unchanged"] == 29
     assert second["documents"] == 30
