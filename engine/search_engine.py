@@ -318,6 +318,8 @@ class SearchEngine:
         return f"#{term}" if self._encoder is None else self._encoder.token(term)
 
     def _find(self, id: str) -> int:
+        if not isinstance(id, str):
+            raise UsageError(f"an id is text, as a hit's .id, not {type(id).__name__}: {id!r}")
         document = self._snapshot.find(id)
         if document is None:
             raise DocumentNotFoundError(f"{self._snapshot.path} has no document with id {id!r}")

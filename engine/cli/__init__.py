@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -14,6 +16,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: what follows the program's name; by default what it was called with.
     """
     from engine.cli.group import engine
-    from engine.cli.outcome import run
+    from engine.cli.outcome import INTERRUPTED, run
 
-    sys.exit(run(engine, sys.argv[1:] if arguments is None else arguments))
+    code = run(engine, sys.argv[1:] if arguments is None else arguments)
+    if code == INTERRUPTED:
+        # People press Ctrl-C twice. The second would meet an interpreter that is shutting down
+        # with threads of the encoder still at work, and end in an abort.
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)

@@ -14,6 +14,7 @@ from rich.text import Text
 from engine.cli.output import PlainConsole, count, normalise, plain
 from engine.results import Hit, SearchResults
 
+_LONGEST_TITLE = 300
 _TITLES = ("title", "name", "producttitle", "productname", "itemname", "titulo", "nombre")
 _LONGEST_VALUE = 40
 _MOST_FIELDS = 8
@@ -66,7 +67,7 @@ def _lines(hit: Hit, fields: Sequence[str] | None, explain: bool) -> list[Text]:
     if fields is not None:
         document = {name: document[name] for name in fields if name in document}
     named, title = headline(document, hit.id)
-    first = plain(title)
+    first = plain(title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}...")
     first.stylize("bold")
     lines = [first]
     parts = [] if named is None else [plain(hit.id)]

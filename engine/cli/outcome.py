@@ -17,7 +17,9 @@ PROGRAM = "engine"
 DEBUG_VARIABLE = "ENGINE_DEBUG"
 _WORK_FAILED = 1
 _WRONG_USAGE = 2
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+# Whatever an argument or a file brought into a message, it stays one line for people.
+_LONGEST_LINE = 2000
 _READER_GONE = 141  # 128 + SIGPIPE
 
 
@@ -42,10 +44,10 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
             discard_output()
             return _READER_GONE
         complain(_interruption(stop.command))
-        return _INTERRUPTED
+        return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
         complain(_interruption(None))
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         discard_output()
         return _READER_GONE
@@ -57,7 +59,10 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
 def complain(message: str) -> None:
     """Print one line on standard error, in the form that all errors have."""
     with contextlib.suppress(OSError):
-        click.echo(f"{PROGRAM}: {one_line(message)}", err=True)
+        line = one_line(message)
+        if len(line) > _LONGEST_LINE:
+            line = f"{line[: _LONGEST_LINE // 2]} ... {line[-_LONGEST_LINE // 2 :]}"
+        click.echo(f"{PROGRAM}: {line}", err=True)
 
 
 def _report(error: Exception) -> int:

@@ -75,8 +75,8 @@ def search(
 ) -> int:
     """Search for QUERY, in English or Spanish; - reads one query a line from standard input.
 
-    With --json each answer is one JSON object on one line. Lines that cannot be answered are
-    reported and the rest goes on; the exit status is then 1.
+    With --json each answer is one JSON object on one line. Blank lines are skipped. Lines that
+    cannot be answered are reported and the rest goes on; the exit status is then 1.
     """
     from engine import SearchEngine
 
