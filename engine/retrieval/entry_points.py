@@ -13,7 +13,7 @@ from numba import carray, cfunc, njit, types
 
 from engine.retrieval import parameters as at
 from engine.retrieval.accumulator import contribution, impacts_of, query_multipliers
-from engine.retrieval.parameters import CHUNK, COLUMNS, MAX_QUERY_TERMS
+from engine.retrieval.parameters import COLUMNS, MAX_CHUNKS, MAX_QUERY_TERMS
 from engine.retrieval.pointers import (
     float64_pointer,
     int32_pointer,
@@ -23,7 +23,6 @@ from engine.retrieval.pointers import (
 from engine.retrieval.search_kernel import search_exact
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
 
-_CHUNKS = MAX_BLOCK_DOCUMENTS // CHUNK
 _SIGNATURE = types.float64(types.CPointer(types.int64), types.float64)  # type: ignore[no-untyped-call]
 
 
@@ -42,8 +41,8 @@ def _scratch(p):  # type: ignore[no-untyped-def]
     return (
         carray(int64_pointer(p[at.MULTIPLIERS]), MAX_QUERY_TERMS),
         carray(int32_pointer(p[at.ACCUMULATOR]), MAX_BLOCK_DOCUMENTS),
-        carray(int32_pointer(p[at.MAXIMA]), _CHUNKS),
-        carray(int32_pointer(p[at.LARGEST]), _CHUNKS),
+        carray(int32_pointer(p[at.MAXIMA]), MAX_CHUNKS),
+        carray(int32_pointer(p[at.LARGEST]), MAX_CHUNKS),
     )
 
 

@@ -4,6 +4,8 @@ One array of int64, so that a call from Python costs one pointer whatever it han
 by both sides of the call, and so by nothing that needs Numba.
 """
 
+from engine.storage.block import MAX_BLOCK_DOCUMENTS, ROW_ALIGNMENT
+
 # Addresses and sizes of the block table.
 BLOCKS, BLOCK_COUNT, SLOTS, VOCABULARY, VERIFIED = range(5)
 # The query: addresses of terms (int32) and weights (float64), and their number.
@@ -23,5 +25,7 @@ OFFSETS, TERM_MAXIMA, ROWS, POSTINGS, HIGH, LOW, DELETED, DELETED_COUNT = range(
 DOCUMENT_COUNT, STRIDE, FIRST_DOCUMENT, TERMS_OF_BLOCK, POSTING_COUNT, DENSE_BYTES = range(8, 14)
 COLUMNS = 14
 
-CHUNK = 128
+# Rows are padded to whole chunks, so that the kernels that look for the best need no tail.
+CHUNK = ROW_ALIGNMENT
+MAX_CHUNKS = MAX_BLOCK_DOCUMENTS // CHUNK
 MAX_QUERY_TERMS = 1 << 16

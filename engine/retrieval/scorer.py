@@ -156,7 +156,6 @@ class _Workspace:
     """
 
     def __init__(self, table: BlockTable) -> None:
-        chunks = MAX_BLOCK_DOCUMENTS // at.CHUNK
         self._terms = np.empty(0, np.int32)
         self._weights = np.empty(0, np.float64)
         self.documents = np.empty(0, np.int64)
@@ -164,8 +163,8 @@ class _Workspace:
         self._scratch: tuple[npt.NDArray[Any], ...] = (
             np.empty(at.MAX_QUERY_TERMS, np.int64),
             np.empty(MAX_BLOCK_DOCUMENTS, np.int32),
-            np.empty(chunks, np.int32),
-            np.empty(chunks, np.int32),
+            np.empty(at.MAX_CHUNKS, np.int32),
+            np.empty(at.MAX_CHUNKS, np.int32),
         )
         self.parameters = np.zeros(at.LENGTH, np.int64)
         self.address = _address(self.parameters)

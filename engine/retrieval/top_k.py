@@ -22,20 +22,8 @@ def candidate_key(score, document):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def push(heap, size, key):  # type: ignore[no-untyped-def]
-    """Offer a key to a min-heap that keeps the best `len(heap)`; returns its new size."""
-    if size < len(heap):
-        at = size
-        while at > 0:
-            parent = (at - 1) >> 1
-            if heap[parent] <= key:
-                break
-            heap[at] = heap[parent]
-            at = parent
-        heap[at] = key
-        return size + 1
-    if key <= heap[0]:
-        return size
+def replace_smallest(heap, size, key):  # type: ignore[no-untyped-def]
+    """Put a key in the place of the smallest of the first `size` of a min-heap."""
     at = 0
     while True:
         child = 2 * at + 1
@@ -48,6 +36,23 @@ def push(heap, size, key):  # type: ignore[no-untyped-def]
         heap[at] = heap[child]
         at = child
     heap[at] = key
+
+
+@njit(nogil=True, error_model="numpy")
+def push(heap, size, key):  # type: ignore[no-untyped-def]
+    """Offer a key to a min-heap that keeps the best `len(heap)`; returns its new size."""
+    if size < len(heap):
+        at = size
+        while at > 0:
+            parent = (at - 1) >> 1
+            if heap[parent] <= key:
+                break
+            heap[at] = heap[parent]
+            at = parent
+        heap[at] = key
+        return size + 1
+    if key > heap[0]:
+        replace_smallest(heap, size, key)
     return size
 
 
@@ -86,19 +91,7 @@ def best_first(heap, size):  # type: ignore[no-untyped-def]
     """Turn a min-heap of `size` keys into an array from the best to the worst, in place."""
     for last in range(size - 1, 0, -1):
         smallest = heap[0]
-        key = heap[last]
-        at = 0
-        while True:
-            child = 2 * at + 1
-            if child >= last:
-                break
-            if child + 1 < last and heap[child + 1] < heap[child]:
-                child += 1
-            if heap[child] >= key:
-                break
-            heap[at] = heap[child]
-            at = child
-        heap[at] = key
+        replace_smallest(heap, last, heap[last])
         heap[last] = smallest
 
 
