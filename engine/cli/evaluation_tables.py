@@ -1,0 +1,113 @@
+"""An evaluation for people: one table of groups, or one of systems for each group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from engine.cli.output import PlainConsole, count, duration, plain
+
+if TYPE_CHECKING:
+    from training.evaluation.report import EvaluationReport, GroupFigures, Measured
+
+_NOTE = (
+    "95 % bootstrap intervals over queries; p: paired randomization test against the first system"
+)
+
+
+def print_report(report: EvaluationReport) -> None:
+    """Print what was asked, then the figures."""
+    console = PlainConsole()
+    asked = f"{count(report.queries, 'query', 'queries')} of {report.collection}"
+    if report.split:
+        asked += f", {report.split} split"
+    head = plain(f"{asked}, {count(report.documents, 'document')}")
+    head.stylize("bold")
+    console.print(head)
+    for note in _notes(report):
+        console.print(plain(note), style="dim")
+    console.print()
+    if len(report.systems) == 1:
+        console.print(_groups_table(report))
+        return
+    for group in report.groups:
+        console.print(_systems_table(report, group))
+        console.print()
+    console.print(plain(_NOTE), style="dim")
+
+
+def _notes(report: EvaluationReport) -> list[str]:
+    notes = []
+    if report.left_out:
+        left_out = count(report.left_out, "query", "queries")
+        notes.append(f"{left_out} without a relevant document left out")
+    if report.min_relevance is not None:
+        notes.append(f"relevant: judged {report.min_relevance:g} or more")
+    for system in report.systems:
+        encoded = f", {count(system.encoded, 'document')} encoded" if system.encoded else ""
+        notes.append(f"{system.name}: {duration(system.seconds)}{encoded}")
+    return notes
+
+
+def _groups_table(report: EvaluationReport) -> Table:
+    table = _table("")
+    figures = report.systems[0].groups
+    for group, part in figures.items():
+        _add_values(table, f"{group} ({part.queries:,})")
+    for name in figures["all"].metrics:
+        table.add_row(name, *(_measured(part.metrics[name]) for part in figures.values()))
+    _add_sparsity(table, list(figures.values()))
+    return table
+
+
+def _systems_table(report: EvaluationReport, group: str) -> Table:
+    parts = [system.groups[group] for system in report.systems]
+    table = _table(f"{group} ({parts[0].queries:,})")
+    for at, system in enumerate(report.systems):
+        _add_values(table, system.name)
+        if at:
+            table.add_column("p", justify="right")
+    for name in parts[0].metrics:
+        cells = [_measured(parts[0].metrics[name])]
+        for part, comparison in zip(parts[1:], report.comparisons, strict=True):
+            cells += [_measured(part.metrics[name]), _p(comparison.groups[group][name].p)]
+        table.add_row(name, *cells)
+    _add_sparsity(table, parts, gap=True)
+    return table
+
+
+def _table(corner: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column(plain(corner), no_wrap=True)
+    return table
+
+
+def _add_values(table: Table, name: str) -> None:
+    # A model's folder may have a long name: it is folded, and the figures stay on one line.
+    width = len("0.0000 [0.000, 0.000]")
+    table.add_column(plain(name), justify="right", overflow="fold", width=width)
+
+
+def _add_sparsity(table: Table, parts: list[GroupFigures], *, gap: bool = False) -> None:
+    plain_parts = [{} if part.sparsity is None else part.sparsity.to_dict() for part in parts]
+    for name in next((figures for figures in plain_parts if figures), {}):
+        cells = []
+        for at, figures in enumerate(plain_parts):
+            cells.append(_number(name, figures[name]) if figures else "-")
+            if gap and at:
+                cells.append("")
+        table.add_row(name, *cells)
+
+
+def _measured(measured: Measured) -> str:
+    low, high = measured.interval
+    return f"{measured.value:.4f} [{low:.3f}, {high:.3f}]"
+
+
+def _p(value: float) -> str:
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _number(name: str, value: float) -> str:
+    return f"{value:,.1f}" if name.endswith("_dims") else f"{value:.4f}"

@@ -1,0 +1,1 @@
+"""Evaluation: judged collections, rankings through the real engine, measures, comparisons."""
