@@ -1,0 +1,1 @@
+"""The trainable model: loading, encoding with gradients, saving."""
