@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from engine.cli.encode import encode
+from engine.cli.evaluate import evaluate
 from engine.cli.examples import WithExamples
 from engine.cli.explain import explain
 from engine.cli.get import get
@@ -18,6 +19,7 @@ from engine.cli.index import index
 from engine.cli.info import info
 from engine.cli.outcome import PROGRAM, StoppedError
 from engine.cli.search import search
+from engine.cli.train import train
 from engine.version import __version__
 
 
@@ -56,5 +58,5 @@ def engine(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (index, search, explain, encode, info, get):
+for command in (index, search, explain, encode, info, get, train, evaluate):
     engine.add_command(command)

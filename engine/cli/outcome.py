@@ -111,4 +111,6 @@ def _interruption(command: str | None) -> str:
         return (
             "interrupted; what was committed stays, and the same command again goes on from there"
         )
+    if command == "train":
+        return "interrupted; the same command again goes on from the last checkpoint"
     return "interrupted"

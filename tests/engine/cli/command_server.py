@@ -18,6 +18,7 @@ import transformers
 from transformers import BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 import indexer.pipeline  # noqa: F401
+import training.evaluation.evaluation  # noqa: F401
 from engine.cli import main
 
 LOADED = (transformers, BertForMaskedLM, BertModel, PreTrainedTokenizerFast)

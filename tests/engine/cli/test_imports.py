@@ -34,7 +34,9 @@ def loaded(folder: Path, *arguments: str) -> set[str]:
     return set(done.stderr.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["index", "--help"], []])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["index", "--help"], ["evaluate", "--help"], []]
+)
 def test_help_is_light(tmp_path: Path, arguments: list[str]) -> None:
     names = loaded(tmp_path, *arguments)
     assert not names & (HEAVY | {"numba", "numpy", "lmdb", "rich", "indexer"})
@@ -65,6 +67,18 @@ def test_importing_the_package_is_light() -> None:
         check=True,
     )
     assert not set(done.stdout.split()) & (HEAVY | {"numba"})
+
+
+def test_importing_the_companion_is_light() -> None:
+    program = "import sys, training; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not set(done.stdout.split()) & (HEAVY | {"numba", "ir_measures", "indexer"})
 
 
 def test_the_lazy_name_is_the_class() -> None:

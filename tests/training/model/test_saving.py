@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from transformers.utils import logging
+
+from indexer.model import SparseModel
+from indexer.model.source import find_model_directory
+from tests.training.tiny_runs import PAIRS, sparse_model
+from training.model.saving import write_model
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:sentence_transformers.*"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+    pytest.mark.filterwarnings("ignore:Sparse.*tensor support is in beta:UserWarning"),
+]
+TEXTS = [text for _, text in PAIRS]
+
+
+@pytest.fixture(autouse=True)
+def _quiet_loading() -> Iterator[None]:
+    logger: Any = logging
+    logger.disable_progress_bar()
+    yield
+    logger.enable_progress_bar()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("architecture", ["bert", "distilbert"])
+def test_the_numbers_are_the_same_everywhere(tmp_path: Path, dtype: str, architecture: str) -> None:
+    from sentence_transformers import SparseEncoder
+
+    model = sparse_model(tmp_path / "start", architecture=architecture)
+    model.set_static_multiplier(torch.rand(model.vocabulary_size) + 0.5)
+    (tmp_path / "saved").mkdir()
+    write_model(model, tmp_path / "saved", dtype=dtype)
+    with torch.no_grad():
+        ours = model.activate(model.document_logits(model.document_tokens(TEXTS))).numpy()
+    near = 1e-5 if dtype == "float32" else 2e-2
+
+    indexed = SparseModel.load(tmp_path / "saved", dtype="float32")
+    assert np.allclose(indexed.encode_document(TEXTS).toarray(), ours, atol=near)
+    assert np.allclose(indexed.static_weights, model.query_weights().detach().numpy())
+
+    theirs: Any = SparseEncoder(
+        str(tmp_path / "saved"), device="cpu", model_kwargs={"dtype": "float32"}
+    )
+    found = theirs.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
+    assert np.allclose(found, ours, atol=near)
+    queries = theirs.encode_query(TEXTS, convert_to_sparse_tensor=False).numpy()
+    assert np.allclose(queries, indexed.encode_query(TEXTS).toarray(), atol=1e-5)
+
+
+def test_the_layout_is_that_of_the_embedded_model(tmp_path: Path) -> None:
+    _, embedded = find_model_directory(None)
+    write_model(sparse_model(tmp_path / "start"), tmp_path, dtype="float16", max_active_dims=7)
+    (tmp_path / "README.md").touch()
+
+    def files(root: Path) -> set[str]:
+        return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+
+    assert files(embedded) <= files(tmp_path)
+    for name in ("modules.json", "router_config.json"):
+        assert json.loads((tmp_path / name).read_text()) == json.loads(
+            (embedded / name).read_text()
+        )
+    settings = json.loads((tmp_path / "config_sentence_transformers.json").read_text())
+    assert settings["max_active_dims"] == 7
+    vectors = SparseModel.load(tmp_path).encode_document(TEXTS)
+    assert max(np.diff(vectors.indptr)) <= 7
+
+
+def test_saving_leaves_the_model_in_training(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "start")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    (tmp_path / "saved").mkdir()
+    write_model(model, tmp_path / "saved", dtype="float16")
+    assert model.static_weights.dtype == torch.float32
+    for name, value in model.state_dict().items():
+        assert torch.equal(before[name], value), name
+    model.document_logits(model.document_tokens(TEXTS)).sum().backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,211 @@
+"""Runs on a tiny model, whole and killed."""
+
+from __future__ import annotations
+
+import csv
+import random
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from engine.errors import EngineError
+from indexer.model import SparseModel
+from tests.engine.cli.commands import ROOT, environment
+from tests.indexer.model.tiny_models import write_model
+from tests.training.tiny_runs import PAIRS, write_collection, write_pairs, write_rows
+from training.checkpoint import read_checkpoint
+from training.configuration import (
+    Checkpoints,
+    Dev,
+    DevCollection,
+    Losses,
+    Optimizer,
+    Recipe,
+    Source,
+    StaticWeights,
+)
+from training.progress import Progress
+from training.training_run import train
+
+
+@pytest.fixture()
+def recipe(tmp_path: Path) -> Recipe:
+    """Twelve steps with everything random in them: negatives, sampled vocabulary, dropout."""
+    rows = [
+        {"query": query, "document": text, "negatives": [f"{text} {word}" for word in "abc"]}
+        for query, text in PAIRS
+    ]
+    return Recipe(
+        model=str(write_model(tmp_path / "start")),
+        steps=12,
+        batch_size=5,
+        negatives=1,
+        sampled_vocabulary=20,
+        max_length=16,
+        dtype="float32",
+        device="cpu",
+        sources=(
+            Source((str(write_pairs(tmp_path / "pairs.jsonl")),)),
+            Source((str(write_rows(tmp_path / "more.jsonl", rows)),), weight=2),
+        ),
+        optimizer=Optimizer(learning_rate=1e-3, static_weights_learning_rate=1e-2),
+        losses=Losses(flops=1e-3),
+        static_weights=StaticWeights(idf=True),
+        checkpoints=Checkpoints(every_steps=3),
+    )
+
+
+def tensors(model: Path) -> dict[str, torch.Tensor]:
+    files = sorted(model.rglob("model.safetensors"))
+    assert len(files) == 2
+    return {f"{file.parent.name} {k}": v for file in files for k, v in load_file(file).items()}
+
+
+def assert_equal_models(one: Path, other: Path) -> None:
+    first, second = tensors(one), tensors(other)
+    assert set(first) == set(second)
+    for name, values in first.items():
+        assert torch.allclose(values, second[name], rtol=1e-5, atol=1e-6), name
+
+
+def write_recipe(path: Path, recipe: Recipe) -> Path:
+    """As TOML, which Python reads but does not write."""
+
+    def text(value: object) -> str:
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k} = {text(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, list | tuple):
+            return "[" + ", ".join(map(text, value)) + "]"
+        return str(value).lower() if isinstance(value, bool) else repr(value)
+
+    path.write_text("".join(f"{k} = {text(v)}\n" for k, v in recipe.to_dict().items()))
+    return path
+
+
+def test_training_lowers_the_loss(tmp_path: Path, recipe: Recipe) -> None:
+    seen: list[Progress] = []
+    recipe = replace(
+        recipe,
+        steps=60,
+        dropout=0.0,
+        sources=recipe.sources[:1],
+        optimizer=replace(recipe.optimizer, learning_rate=5e-3),
+    )
+    summary = train(recipe, tmp_path / "run", report=seen.append)
+    assert summary.steps == 60
+    assert [progress.step for progress in seen] == [10, 20, 30, 40, 50, 60]
+    assert seen[-1].losses["ranking"] < 0.5 * seen[0].losses["ranking"]
+    assert set(seen[0].losses) == {"ranking", "flops", "bag_of_words"}
+    model = SparseModel.load(summary.model)
+    scores = model.similarity(
+        model.encode_query([query for query, _ in PAIRS]),
+        model.encode_document([text for _, text in PAIRS]),
+    )
+    assert (scores.argmax(1) == np.arange(len(PAIRS))).mean() > 0.7
+    with (tmp_path / "run" / "learning-curve.csv").open() as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["10", "20", "30", "40", "50", "60"]
+    assert (tmp_path / "run" / "learning-curve.png").is_file()
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_the_same_recipe_gives_the_same_model(tmp_path: Path, recipe: Recipe) -> None:
+    one, same, other = (
+        train(replace(recipe, seed=seed), tmp_path / name).model
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert_equal_models(one, same)
+    with pytest.raises(AssertionError):
+        assert_equal_models(one, other)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, recipe: Recipe, seed: int) -> None:
+    unbroken = train(replace(recipe, steps=24), tmp_path / "unbroken").model
+    file = write_recipe(tmp_path / "recipe.toml", replace(recipe, steps=24))
+    output = tmp_path / "killed"
+    kill_after = random.Random(seed).choice([10, 20])
+    worker = [sys.executable, "-m", "tests.training.training_worker", str(file), str(output)]
+    process = subprocess.Popen(
+        worker, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line == f"step {kill_after}\n":
+            process.send_signal(signal.SIGKILL)
+            break
+    process.stdout.close()
+    process.wait(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+    assert not (output / "model").exists()
+    at = read_checkpoint(output / "checkpoint.pt")["step"]
+    assert 0 < at < 24
+    told: list[str] = []
+    summary = train(replace(recipe, steps=24), output, tell=told.append)
+    assert told == [f"going on after step {at}"]
+    assert summary.steps == 24
+    assert_equal_models(unbroken, summary.model)
+    curves = [
+        (tmp_path / name / "learning-curve.csv").read_text() for name in ("unbroken", "killed")
+    ]
+    assert [line.split(",")[0] for line in curves[0].split()] == [
+        line.split(",")[0] for line in curves[1].split()
+    ]
+
+
+def test_accumulation_takes_more_batches_a_step(tmp_path: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, steps=0, epochs=2.0, gradient_accumulation=2)
+    summary = train(recipe, tmp_path / "run")
+    # 24 examples are 5 batches of 5; twice is 10, in steps of two.
+    assert summary.steps == 5
+
+
+def test_the_best_on_the_dev_set_is_kept(tmp_path: Path, recipe: Recipe) -> None:
+    dev = Dev((DevCollection(str(write_collection(tmp_path / "shop"))),), every=4, patience=2)
+    seen: list[Progress] = []
+    # A rate that ruins the model: later is worse.
+    ruin = replace(recipe.optimizer, learning_rate=0.5, static_weights_learning_rate=5.0)
+    recipe = replace(recipe, steps=100, dev=dev, optimizer=replace(ruin, warmup=0.5))
+    summary = train(recipe, tmp_path / "run", report=seen.append)
+    measured = [progress for progress in seen if progress.dev is not None]
+    best = max(measured, key=lambda progress: progress.dev.ndcg if progress.dev else 0)
+    assert best.best
+    assert summary.steps == best.step + 8
+    card = (summary.model / "README.md").read_text()
+    assert best.dev is not None
+    assert f"| shop | {best.dev.ndcg:.4f} |" in card
+    assert f"{best.step:,} of 100 steps" in card
+    rows = [row for row in summary.history if "ndcg shop" in row]
+    assert [row["step"] for row in rows] == [progress.step for progress in measured]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path, recipe: Recipe) -> None:
+    wild = replace(recipe.optimizer, learning_rate=1e30, gradient_clipping=0.0)
+    with pytest.raises(EngineError, match=r"the loss is (nan|inf) at step"):
+        train(replace(recipe, optimizer=wild), tmp_path / "run")
+
+
+def test_bfloat16_trains(tmp_path: Path, recipe: Recipe) -> None:
+    seen: list[Progress] = []
+    train(
+        replace(recipe, dtype="bfloat16", steps=30, dropout=0.0),
+        tmp_path / "run",
+        report=seen.append,
+    )
+    assert seen[-1].losses["ranking"] < seen[0].losses["ranking"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
+def test_cuda_trains_the_same(tmp_path: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, dropout=0.0)
+    on_cpu = train(recipe, tmp_path / "cpu").model
+    on_cuda = train(replace(recipe, device="cuda"), tmp_path / "cuda").model
+    first, second = tensors(on_cpu), tensors(on_cuda)
+    for name, values in first.items():
+        assert torch.allclose(values, second[name], rtol=1e-2, atol=1e-2), name

@@ -1,0 +1,1 @@
+"""Training examples: reading them, and drawing batches from several sources."""

@@ -1,0 +1,142 @@
+"""A whole run: data in, a trained model and its papers out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import CatalogError, UsageError
+from indexer.model import SparseModel
+from training.configuration import Recipe
+from training.data.example import Example
+from training.data.reading import read_examples
+from training.data.writing import examples_digest, write_examples
+from training.mining import mine_negatives
+from training.model.loading import load_trainable
+from training.model.saving import write_model
+from training.progress import Progress
+from training.run_directory import RunDirectory
+from training.trainer import Trainer
+
+_WARNINGS = 20  # unusable rows that are told one by one
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """What a run gave.
+
+    Attributes:
+        model: folder of the trained model.
+        steps: steps taken, in this and earlier sittings; None where the run was finished before.
+        history: figures over the steps; empty where the run was finished before.
+        unusable: rows of the data that were left out.
+    """
+
+    model: Path
+    steps: int | None
+    history: list[dict[str, float]]
+    unusable: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {**dataclasses.asdict(self), "model": str(self.model)}
+
+
+def train(
+    recipe: Recipe,
+    output: str | os.PathLike[str],
+    *,
+    report: Callable[[Progress], None] | None = None,
+    tell: Callable[[str], None] | None = None,
+    restart: bool = False,
+) -> TrainingSummary:
+    """Train a model by a recipe, into the folder `output`.
+
+    The same call after an interruption goes on from the last checkpoint, and ends in the same
+    weights as a run without one; after the end it does nothing. `report` is called with figures
+    now and then, `tell` with sentences about rows that are left out and the like. `restart` begins
+    again whatever is in the folder; a model there is set aside.
+
+    Raises:
+        UsageError: the recipe has no data, or the folder belongs to another run.
+        CatalogError: a data file cannot be read or holds nothing usable.
+        ModelError: a model that the recipe names cannot be loaded.
+        EngineError: the folder cannot be written to, or another run is at work in it.
+    """
+    tell = tell or (lambda _: None)
+    if not recipe.sources:
+        raise UsageError("there is no training data: name files of pairs, or sources in the recipe")
+    directory = RunDirectory(Path(output))
+    warnings = _Warnings(tell)
+    examples = [_read(source.paths, warnings) for source in recipe.sources]
+    identity = {
+        "recipe": recipe.identity(),
+        "data": [examples_digest(each) for each in examples],
+    }
+    with directory.locked():
+        if directory.begin(identity, restart=restart) == "finished":
+            tell(f"{directory.root} holds the finished run; --restart trains again")
+            return TrainingSummary(directory.model, None, [], warnings.count)
+        if recipe.mining.negatives:
+            examples = _mined(recipe, examples, directory, tell)
+        trainer = Trainer(recipe, examples, directory, report or (lambda _: None))
+        try:
+            if directory.checkpoint.exists():
+                trainer.resume()
+                tell(f"going on after step {trainer.step}")
+            trainer.train()
+        finally:
+            trainer.model.threads.close()
+        directory.finish()
+    return TrainingSummary(directory.model, trainer.step, trainer.history, warnings.count)
+
+
+class _Warnings:
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self.count = 0
+
+    def __call__(self, message: str) -> None:
+        self.count += 1
+        if self.count <= _WARNINGS:
+            self._tell(f"left out: {message}")
+        elif self.count == _WARNINGS + 1:
+            self._tell("left out: more rows, which are counted only")
+
+
+def _read(paths: tuple[str, ...], warnings: _Warnings) -> list[Example]:
+    before = warnings.count
+    examples = [example for path in paths for example in read_examples(path, warnings)]
+    if not examples:
+        bad = warnings.count - before
+        raise CatalogError(
+            f"{', '.join(paths)}: no usable training example"
+            + (f" among {bad} rows" if bad else ", the data is empty")
+        )
+    return examples
+
+
+def _mined(
+    recipe: Recipe,
+    examples: list[list[Example]],
+    directory: RunDirectory,
+    tell: Callable[[str], None],
+) -> list[list[Example]]:
+    """Mine negatives with the starting model, or read what was mined before an interruption."""
+    files = [directory.mined / f"{at + 1}.jsonl.gz" for at in range(len(examples))]
+    if not all(file.exists() for file in files):
+        model = load_trainable(recipe.model, max_length=recipe.max_length)
+        with tempfile.TemporaryDirectory(prefix="starting-model-") as folder:
+            write_model(model, Path(folder))
+            sparse = SparseModel.load(folder, device=recipe.device)
+            for file, each in zip(files, examples, strict=True):
+                write_examples(file, mine_negatives(sparse, each, recipe.mining))
+    mined = [list(read_examples(file)) for file in files]
+    negatives = sum(len(example.negatives) for each in mined for example in each)
+    tell(f"{negatives:,} negatives for {sum(map(len, mined)):,} examples")
+    return mined
