@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _NOTE = (
     "95 % bootstrap intervals over queries; p: paired randomization test against the first system"
 )
+_GAP = 2
+# Widths of the columns, each with the gap behind it.
+_NAME = len("corpus_sparsity_ratio") + _GAP
+_VALUE = len("0.0000 [0.000, 0.000]") + _GAP
+_P = len("<0.001") + _GAP
 
 
 def print_report(report: EvaluationReport) -> None:
@@ -32,8 +37,9 @@ def print_report(report: EvaluationReport) -> None:
         console.print(_groups_table(report))
         return
     for group in report.groups:
-        console.print(_systems_table(report, group))
-        console.print()
+        for rivals in _fitting(len(report.systems) - 1, console.width):
+            console.print(_systems_table(report, group, rivals))
+            console.print()
     console.print(plain(_NOTE), style="dim")
 
 
@@ -61,32 +67,39 @@ def _groups_table(report: EvaluationReport) -> Table:
     return table
 
 
-def _systems_table(report: EvaluationReport, group: str) -> Table:
+def _fitting(rivals: int, width: int) -> list[range]:
+    """Split the systems that the first is compared with into tables that fit the width."""
+    beside = max(1, (width - _NAME - _VALUE) // (_VALUE + _P))
+    return [range(at, min(at + beside, rivals)) for at in range(0, rivals, beside)]
+
+
+def _systems_table(report: EvaluationReport, group: str, rivals: range) -> Table:
     parts = [system.groups[group] for system in report.systems]
     table = _table(f"{group} ({parts[0].queries:,})")
-    for at, system in enumerate(report.systems):
-        _add_values(table, system.name)
-        if at:
-            table.add_column("p", justify="right")
+    _add_values(table, report.systems[0].name)
+    for rival in rivals:
+        _add_values(table, report.systems[rival + 1].name)
+        table.add_column("p", justify="right", no_wrap=True, min_width=_P - _GAP)
     for name in parts[0].metrics:
         cells = [_measured(parts[0].metrics[name])]
-        for part, comparison in zip(parts[1:], report.comparisons, strict=True):
-            cells += [_measured(part.metrics[name]), _p(comparison.groups[group][name].p)]
+        for rival in rivals:
+            comparison = report.comparisons[rival]
+            cells.append(_measured(parts[rival + 1].metrics[name]))
+            cells.append(_p(comparison.groups[group][name].p))
         table.add_row(name, *cells)
-    _add_sparsity(table, parts, gap=True)
+    _add_sparsity(table, [parts[0], *(parts[rival + 1] for rival in rivals)], gap=True)
     return table
 
 
 def _table(corner: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, _GAP, 0, 0))
     table.add_column(plain(corner), no_wrap=True)
     return table
 
 
 def _add_values(table: Table, name: str) -> None:
     # A model's folder may have a long name: it is folded, and the figures stay on one line.
-    width = len("0.0000 [0.000, 0.000]")
-    table.add_column(plain(name), justify="right", overflow="fold", width=width)
+    table.add_column(plain(name), justify="right", overflow="fold", width=_VALUE - _GAP)
 
 
 def _add_sparsity(table: Table, parts: list[GroupFigures], *, gap: bool = False) -> None:

@@ -147,3 +147,16 @@ def test_bm25_alone(folder: Path, serving: Serving) -> None:
     (system,) = report["systems"]
     assert system["fingerprint"] is None
     assert system["groups"]["all"]["metrics"]["dot_ndcg@10"]["value"] > 0.2
+
+
+def test_figures_of_many_systems_are_never_cut_off(
+    folder: Path, tiny_model: Path, serving: Serving
+) -> None:
+    rivals = ["--compare", "bm25", "--compare", tiny_model]
+    done = serving("evaluate", "shop", "--model", "bm25", *rivals[2:], *rivals[:2], cwd=folder)
+    assert done.code == 0, done.err
+    assert "…" not in done.out
+    ranks = [line for line in done.out.splitlines() if line.startswith("dot_mrr@10")]
+    assert all(len(line.split()) in (5, 8, 11) for line in ranks), ranks
+    for line in ranks:  # name, figure [low, high], then for each rival the same and p
+        float(line.split()[-1].lstrip("<"))
