@@ -9,14 +9,23 @@ import torch
 from training.configuration import Optimizer
 from training.model.trainable import TrainableSparseModel
 
+_KEY_BIASES = (".key.bias", ".k_lin.bias")  # of BERT and of DistilBERT
+
 
 def build_optimizer(model: TrainableSparseModel, configuration: Optimizer) -> torch.optim.AdamW:
-    """Return the optimizer; each group keeps its full learning rate as `peak`."""
+    """Return the optimizer; each group keeps its full learning rate as `peak`.
+
+    The biases of attention keys are left as they are. Such a bias adds the same number to every
+    score of a query, which the softmax takes away again: its gradient is rounding noise, which
+    Adam would scale up to whole steps, different on every machine.
+    """
     static, bias = model.static_weights, model.projection.bias
     special = {id(static), id(bias)}
     matrices: list[torch.nn.Parameter] = []
     vectors: list[torch.nn.Parameter] = []
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
+        if name.endswith(_KEY_BIASES):
+            continue
         if id(parameter) not in special and parameter.requires_grad:
             (matrices if parameter.ndim > 1 else vectors).append(parameter)
     groups: list[dict[str, Any]] = [
