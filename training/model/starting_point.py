@@ -59,6 +59,16 @@ def add_words(model: Any, rows: torch.Tensor, output_bias: float) -> None:
     model.tie_weights()
 
 
+def replace_words(model: Any, ids: torch.Tensor, rows: torch.Tensor, output_bias: float) -> None:
+    """Give entries of the vocabulary other tied embeddings, each with `output_bias`.
+
+    Changes `model`, a `BertForMaskedLM`, in place; `ids` are (words,) int64, `rows` (words, d).
+    """
+    with torch.no_grad():
+        model.get_input_embeddings().weight[ids] = rows
+        model.cls.predictions.bias[ids] = output_bias
+
+
 def _random_tokens(vocabulary_size: int) -> list[torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     return [torch.randint(vocabulary_size, (16, 24), generator=generator)]

@@ -3,7 +3,7 @@ from typing import Any
 import torch
 from transformers import BertConfig, BertModel
 
-from training.model.starting_point import add_head, add_words
+from training.model.starting_point import add_head, add_words, replace_words
 
 CONFIG = BertConfig(
     vocab_size=40,
@@ -57,3 +57,16 @@ def test_words_are_added_behind_and_tied_on_both_sides() -> None:
     assert model.cls.predictions.bias[40:].tolist() == [-1.0] * 5
     assert torch.equal(model.get_input_embeddings().weight[40:], rows)
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
+
+
+def test_replaced_words_change_nothing_else() -> None:
+    model: Any = add_head(encoder())
+    before = model(input_ids=torch.tensor([[2, 3, 4]])).logits.detach()
+    rows = torch.randn(2, 16)
+    replace_words(model, torch.tensor([9, 30]), rows, -1.0)
+    after = model(input_ids=torch.tensor([[2, 3, 4]])).logits.detach()
+    others = [each for each in range(40) if each not in (9, 30)]
+    assert torch.equal(after[..., others], before[..., others])
+    assert not torch.allclose(after[..., [9, 30]], before[..., [9, 30]])
+    assert model.cls.predictions.bias[[9, 30]].tolist() == [-1.0] * 2
+    assert torch.equal(model.get_output_embeddings().weight[[9, 30]], rows)

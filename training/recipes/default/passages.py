@@ -18,6 +18,8 @@ _DEFINITIONS = (
     "what does {} mean", "{}", "what are {}", "meaning of {}", "{} explained",
 )  # fmt: skip
 _SPANISH_DEFINITIONS = ("qué es {}", "¿Qué es {}?", "definición de {}", "{} significado", "{}")
+_LONG_SPANS = 0.25  # share of the spans that are as much of a sentence as this many words
+_LONGEST_SPAN = 60
 _SENTENCE = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -75,13 +77,17 @@ def definitions(
 
 
 def _take_span(passage: str, chance: random.Random) -> tuple[str, str]:
-    """Return a span of 4 to 10 words and the passage, mostly without the sentence it came from."""
+    """Return a span of a passage, and the passage, mostly without the sentence it came from.
+
+    Most spans have 4 to 10 words; some are whole sentences, as people ask who paste what they read.
+    """
     sentences = [each for each in _SENTENCE.split(passage) if len(each.split()) >= 5]
     if len(sentences) < 2:
         return "", passage
     sentence = chance.choice(sentences)
     tokens = sentence.split()
-    length = min(len(tokens), chance.randrange(4, 11))
+    is_long = chance.random() < _LONG_SPANS
+    length = min(len(tokens), _LONGEST_SPAN if is_long else chance.randrange(4, 11))
     start = chance.randrange(len(tokens) - length + 1)
     query = " ".join(tokens[start : start + length]).lower()
     rest = passage.replace(sentence, " ") if chance.random() < 0.7 else passage

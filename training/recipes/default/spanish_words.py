@@ -21,17 +21,48 @@ _SHORTEST = 2
 _STRETCH = 1.1  # times the median length of the embeddings; measured on dev queries
 
 
-def choose_words(
-    texts: Iterable[tuple[str, float]], known: Mapping[str, int], size: int
-) -> list[str]:
-    """Return the `size` heaviest words of weighted texts that are not in the vocabulary `known`."""
+def weigh_words(texts: Iterable[tuple[str, float]]) -> dict[str, float]:
+    """Return the words of weighted texts, each with the sum of the weights of its texts."""
     weights: defaultdict[str, float] = defaultdict(float)
     for text, weight in texts:
         for word in words(text):
-            if len(word) >= _SHORTEST and word.isalpha() and word not in known:
+            if len(word) >= _SHORTEST and word.isalpha():
                 weights[word] += weight
+    return dict(weights)
+
+
+def choose_words(weights: Mapping[str, float], size: int) -> list[str]:
+    """Return the `size` heaviest words, in alphabetical order."""
     ranked = sorted(weights.items(), key=lambda each: (-each[1], each[0]))
     return sorted(word for word, _ in ranked[:size])
+
+
+def share_meanings(
+    entry: Mapping[str, str],
+    weights: Mapping[str, float],
+    translations: Mapping[str, list[tuple[str, float]]],
+) -> dict[str, list[tuple[str, float]]]:
+    """Return translations in which an entry means what the words that share it mean.
+
+    Args:
+        entry: the entry that stands for a word, of words that have none of their own.
+        weights: words, with how much each matters.
+        translations: of words, each with its probability.
+    """
+    forms: defaultdict[str, list[str]] = defaultdict(list)
+    for word, shared in entry.items():
+        forms[shared].append(word)
+    result = dict(translations)
+    for shared, sharing in forms.items():
+        sums: defaultdict[str, float] = defaultdict(float)
+        for word in sorted({*sharing, shared}):
+            for translation, probability in translations.get(word, []):
+                sums[translation] += weights.get(word, 0.0) * probability
+        total = sum(sums.values())
+        if total:
+            meanings = [(each, part / total) for each, part in sums.items()]
+            result[shared] = sorted(meanings, key=lambda each: (-each[1], each[0]))
+    return result
 
 
 def starting_rows(
@@ -48,16 +79,24 @@ def starting_rows(
     """
     rows = torch.empty(len(chosen), embeddings.shape[1])
     for position, word in enumerate(chosen):
-        content = [each for each in translations.get(word, []) if each[0] not in _FUNCTION_WORDS]
-        if content:
-            weights = torch.tensor([probability for _, probability in content])
-            meanings = torch.stack([_mean_row(each, tokenizer, embeddings) for each, _ in content])
-            rows[position] = (weights / weights.sum()) @ meanings
-        else:
-            rows[position] = _mean_row(word, tokenizer, embeddings)
+        meaning = mean_translation(translations.get(word, []), tokenizer, embeddings)
+        rows[position] = _mean_row(word, tokenizer, embeddings) if meaning is None else meaning
     length = _STRETCH * embeddings.norm(dim=1).median()
     stretched: torch.Tensor = rows * (length / rows.norm(dim=1, keepdim=True))
     return stretched
+
+
+def mean_translation(
+    translations: Iterable[tuple[str, float]], tokenizer: Tokenizer, embeddings: torch.Tensor
+) -> torch.Tensor | None:
+    """Return (d,) float32: the mean of the embeddings of content words; None without any."""
+    content = [each for each in translations if each[0] not in _FUNCTION_WORDS]
+    if not content:
+        return None
+    weights = torch.tensor([probability for _, probability in content])
+    meanings = torch.stack([_mean_row(each, tokenizer, embeddings) for each, _ in content])
+    mean: torch.Tensor = (weights / weights.sum()) @ meanings
+    return mean
 
 
 def _mean_row(word: str, tokenizer: Tokenizer, embeddings: torch.Tensor) -> torch.Tensor:

@@ -20,6 +20,9 @@ def test_questions_in_both_languages_and_spans() -> None:
         assert pair["query"] in PASSAGE.lower()
         without += pair["query"] not in pair["document"].lower()
     assert 15 < without < 40
+    lengths = [len(pair["query"].split()) for _, pair in pairs[3:]]
+    assert min(lengths) >= 4
+    assert 3 < sum(length > 10 for length in lengths) < 20, "some are as long as their sentence"
 
 
 def test_a_passage_of_one_sentence_gives_no_span() -> None:
