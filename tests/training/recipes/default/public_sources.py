@@ -53,7 +53,11 @@ def write_sources(folder: Path) -> Path:
     }  # fmt: skip
     for name, records in titles.items():
         _write(folder / "catalogs" / f"{name}.jsonl.gz", map(json.dumps, records))
-    _write(folder / "parallel" / "product-phrases.tsv.gz", map("\t".join, PHRASES))
+    # Enough of them that everything is drawn that is drawn by chance.
+    many = [
+        (f"{es} {size}", f"{en} {size}", origin) for size in range(12) for es, en, origin in PHRASES
+    ]
+    _write(folder / "parallel" / "product-phrases.tsv.gz", map("\t".join, PHRASES + many))
     _write(folder / "parallel" / "tatoeba.tsv.gz", map("\t".join, SENTENCES))
     _write(folder / "parallel" / "lexicon.tsv.gz", map("\t".join, LEXICON))
     natural = {"query": "where is the amazon basin", "document": PASSAGE}
