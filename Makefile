@@ -1,5 +1,6 @@
 # make demo: set up, index the example catalog, search it.     make test: checks and tests.
-# Both create .venv on first use; nothing is installed outside it.
+# make soak: the long tests, of hundreds of crashes and of many readers under a writer.
+# All create .venv on first use; nothing is installed outside it.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +8,7 @@ BIN := $(VENV)/bin
 INDEX := demo.index
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test soak check format clean
 
 demo: $(VENV)/.indexer
 	$(BIN)/engine index examples/catalog.jsonl --index $(INDEX)
@@ -18,6 +19,9 @@ demo: $(VENV)/.indexer
 
 test: check
 	$(BIN)/python -m pytest
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m pytest -m soak
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

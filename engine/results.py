@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, overload
+
+from engine.storage.unfinished_run import UnfinishedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,9 @@ class IndexInfo:
     """What is in an index.
 
     `bytes_by_part` are bytes of stored values by part name; `file_bytes` is the size of the index
-    on disk. `active_dimensions` is the mean number of non-zero weights a document.
+    on disk. `active_dimensions` is the mean number of non-zero weights a document. `unfinished` are
+    runs that have not read their catalogs to the end: interrupted ones, or, where
+    `writer_at_work`, perhaps one that is going on.
     """
 
     path: str
@@ -141,9 +145,12 @@ class IndexInfo:
     software: str
     file_bytes: int
     bytes_by_part: Mapping[str, int]
+    unfinished: tuple[UnfinishedRun, ...]
+    writer_at_work: bool
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain["bytes_by_part"] = dict(self.bytes_by_part)
+        plain["unfinished"] = [asdict(run) for run in self.unfinished]
         return plain

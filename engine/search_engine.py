@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
-from engine.errors import DocumentNotFoundError, EngineError, UsageError
-from engine.results import Explanation, Hit, IndexInfo, Match, QueryToken, SearchResults
-from engine.retrieval.parameters import MAX_QUERY_TERMS
-from engine.retrieval.query_encoder import QueryEncoder
-from engine.retrieval.scorer import ScoredDocuments, Scorer, Terms, Weights
-from engine.storage.snapshot import Snapshot
+from engine.errors import EngineError, UsageError
+from engine.opened_commit import OpenedCommit
+from engine.query_input import checked_text, checked_vector, refuse_impossible
+from engine.results import Explanation, IndexInfo, SearchResults
+from engine.storage.unfinished_rebuild import unfinished_rebuild
+from engine.storage.writer_lock import writer_is_at_work
 
-MAX_QUERY_CHARACTERS = 1 << 16
-LARGEST_QUERY_WEIGHT = 1e100
-SMALLEST_QUERY_WEIGHT = 1e-100
-_NO_KNOWN_TOKEN = "no word of this query is in the model's vocabulary"
-_EMPTY_INDEX = "the index holds no documents"
+_log = logging.getLogger(__name__)
+_engines: weakref.WeakSet[SearchEngine] = weakref.WeakSet()
 
 
 class SearchEngine:
     """Search over one commit of an index. Share one object between threads.
 
     The index directory is self-contained: neither the model nor torch is needed. A writer at work
-    in the same index is not noticed; open the index again to see newer commits.
+    in the same index changes nothing here until `refresh` is called, or `auto_refresh` seconds
+    have passed. A process that is forked opens the index anew when it first searches.
 
     Example:
         >>> with SearchEngine.open("engine.index") as engine:
@@ -38,38 +39,105 @@ class SearchEngine:
         ...         print(hit.rank, hit.id, hit.score, hit.document["title"])
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._in_use = _InUse()
-        try:
-            self._scorer = Scorer(snapshot)
-            self._encoder: QueryEncoder | None = None
-            if (model := snapshot.manifest.model) is not None:
-                weights = snapshot.static_weights()
-                tokenizer = snapshot.tokenizer_json()
-                self._encoder = QueryEncoder(tokenizer, weights, model.query_prompt)
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, path: str | Path, auto_refresh: float | None = None) -> None:
+        self._path = Path(path)
+        # Where it is stays known when the process changes its working directory.
+        self._place = self._path.absolute()
+        self._auto_refresh = auto_refresh
+        self._next_look = math.inf if auto_refresh is None else time.monotonic() + auto_refresh
+        self._turn = threading.Lock()
+        self._is_closed = False
+        self._commit = OpenedCommit(self._path)
+        _engines.add(self)
 
     @classmethod
-    def open(cls, path: str | Path = "engine.index") -> SearchEngine:
+    def open(
+        cls, path: str | Path = "engine.index", *, auto_refresh: float | None = None
+    ) -> SearchEngine:
         """Open the index in a directory.
+
+        Args:
+            path: the directory.
+            auto_refresh: look for a newer commit every so many seconds, before a search; the one
+                search that finds one opens it. None to stay on this commit.
 
         Raises:
             IndexNotFoundError: there is none.
             IndexFormatError: it was written by a newer version.
             IndexDamagedError: it is truncated or damaged.
+            UsageError: `auto_refresh` is negative or no number.
         """
-        return cls(Snapshot(path))
+        if auto_refresh is not None and not 0 <= auto_refresh < math.inf:
+            raise UsageError(f"auto_refresh is a number of seconds from 0 up, not {auto_refresh}")
+        return cls(path, auto_refresh)
+
+    def refresh(self) -> bool:
+        """Move to the newest commit; tells whether there was a newer one.
+
+        Searches under way in other threads end in the commit in which they began, whose memory is
+        freed then. An index that was compacted or rebuilt meanwhile is found by its path.
+
+        Raises:
+            IndexNotFoundError, IndexFormatError, IndexDamagedError: as `open`; this engine stays
+                on the commit that it has.
+        """
+        with self._turn:
+            return self._move()
+
+    def _move(self) -> bool:
+        if self._is_closed:
+            raise _closed()
+        before = self._commit
+        if not before.is_inherited and before.snapshot.is_newest():
+            return False
+        path = self._path if self._path.absolute() == self._place else self._place
+        newest = OpenedCommit(path, before)
+        is_newer = newest.snapshot.identity != before.snapshot.identity
+        if is_newer or before.is_inherited:
+            self._commit, superseded = newest, before
+        else:
+            superseded = newest
+        superseded.end(wait=False)
+        return is_newer
+
+    def _use(self) -> OpenedCommit:
+        """Begin a call: the commit to use, until it is left as a context manager."""
+        if time.monotonic() >= self._next_look:
+            self._look_for_newer()
+        while True:
+            commit = self._commit
+            if self._is_closed:
+                raise _closed()
+            if commit.is_inherited:
+                with self._turn:
+                    if self._commit is commit:
+                        self._move()
+            elif commit.begin():
+                return commit
+
+    def _look_for_newer(self) -> None:
+        # One thread looks; the others go on with what there is.
+        if self._auto_refresh is None or not self._turn.acquire(blocking=False):
+            return
+        try:
+            self._next_look = time.monotonic() + self._auto_refresh
+            self._move()
+        except EngineError as error:
+            if not self._is_closed:
+                _log.warning("still searching an earlier commit: %s", error)
+        finally:
+            self._turn.release()
 
     def close(self) -> None:
         """Let go of the index, once searches under way in other threads have ended.
 
         Results at hand stay usable. Closing twice is harmless.
         """
-        if self._in_use.end():
-            self._snapshot.close()
+        with self._turn:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._commit.end(wait=True)
 
     def __enter__(self) -> SearchEngine:
         return self
@@ -84,7 +152,8 @@ class SearchEngine:
 
     def __len__(self) -> int:
         """Live documents of the index."""
-        return self._snapshot.manifest.documents
+        with self._use() as commit:
+            return commit.snapshot.manifest.documents
 
     def __bool__(self) -> bool:
         """True even when empty: an engine is not its documents."""
@@ -107,11 +176,11 @@ class SearchEngine:
             IndexDamagedError: something that the query needs is not what was written.
         """
         begun = time.perf_counter()
-        _refuse_impossible(k, offset)
-        with self._in_use:
-            terms, weights = self._text_encoder().encode(_checked_text(query))
-            found = self._scorer.search(terms, weights, k + offset)
-            return self._results(query, terms, weights, found, offset, explain, begun)
+        refuse_impossible(k, offset)
+        with self._use() as commit:
+            terms, weights = commit.text_encoder().encode(checked_text(query))
+            found = commit.scorer.search(terms, weights, k + offset)
+            return commit.results(query, terms, weights, found, offset, explain, begun)
 
     def search_batch(
         self,
@@ -132,17 +201,17 @@ class SearchEngine:
             UsageError: as `search`, and when `threads` is less than 1.
         """
         begun = time.perf_counter()
-        _refuse_impossible(k, offset)
+        refuse_impossible(k, offset)
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         if isinstance(queries, str):
             raise UsageError("queries must be a list of texts, not one text")
-        with self._in_use:
-            encoder = self._text_encoder()
-            encoded = encoder.encode_batch([_checked_text(query) for query in queries])
-            found = self._scorer.search_batch(encoded, k + offset, threads)
+        with self._use() as commit:
+            encoder = commit.text_encoder()
+            encoded = encoder.encode_batch([checked_text(query) for query in queries])
+            found = commit.scorer.search_batch(encoded, k + offset, threads)
             results = [
-                self._results(query, terms, weights, hits, offset, explain, begun)
+                commit.results(query, terms, weights, hits, offset, explain, begun)
                 for query, (terms, weights), hits in zip(queries, encoded, found, strict=True)
             ]
         each = (time.perf_counter() - begun) * 1000 / max(1, len(results))
@@ -175,11 +244,12 @@ class SearchEngine:
             UsageError: the arrays do not fit together or hold impossible values.
         """
         begun = time.perf_counter()
-        _refuse_impossible(k, offset)
-        terms, values = self._checked_vector(term_ids, weights)
-        with self._in_use:
-            found = self._scorer.search(terms, values, k + offset)
-            return self._results("", terms, values, found, offset, explain, begun)
+        refuse_impossible(k, offset)
+        with self._use() as commit:
+            width = commit.snapshot.manifest.vocabulary_size
+            terms, values = checked_vector(term_ids, weights, width)
+            found = commit.scorer.search(terms, values, k + offset)
+            return commit.results("", terms, values, found, offset, explain, begun)
 
     def explain(self, query: str, id: str) -> Explanation:
         """Tell which tokens of a query a document matches, and what each contributes.
@@ -188,18 +258,17 @@ class SearchEngine:
             DocumentNotFoundError: no document has this id.
             UsageError: the query is empty or too long.
         """
-        terms, weights = self._text_encoder().encode(_checked_text(query))
-        with self._in_use:
-            matches = self._matches(self._find(id), terms, weights)
+        with self._use() as commit:
+            terms, weights = commit.text_encoder().encode(checked_text(query))
+            matches = commit.matches(commit.find(id), terms, weights)
+            tokens = commit.tokens(terms, weights)
         matched = {match.token for match in matches}
         return Explanation(
             query=query,
             id=id,
             score=sum(match.contribution for match in matches),
             matches=matches,
-            missing=tuple(
-                token for token in self._tokens(terms, weights) if token.token not in matched
-            ),
+            missing=tuple(token for token in tokens if token.token not in matched),
         )
 
     def get(self, id: str) -> dict[str, Any]:
@@ -208,13 +277,13 @@ class SearchEngine:
         Raises:
             DocumentNotFoundError: no document has this id.
         """
-        with self._in_use:
-            hit = self._hit(0, self._find(id), 0.0, None)
+        with self._use() as commit:
+            hit = commit.hit(0, commit.find(id), 0.0, None)
         return hit.document
 
     def __contains__(self, id: object) -> bool:
-        with self._in_use:
-            return isinstance(id, str) and self._snapshot.find(id) is not None
+        with self._use() as commit:
+            return isinstance(id, str) and commit.snapshot.find(id) is not None
 
     def encode_query(self, query: str) -> list[tuple[str, float]]:
         """Tokens of a query and their weights, the highest first.
@@ -222,26 +291,29 @@ class SearchEngine:
         Raises:
             UsageError: the query is empty or too long.
         """
-        with self._in_use:
-            terms, weights = self._text_encoder().encode(_checked_text(query))
-        return [(token.token, token.weight) for token in self._tokens(terms, weights)]
+        with self._use() as commit:
+            terms, weights = commit.text_encoder().encode(checked_text(query))
+            return [(token.token, token.weight) for token in commit.tokens(terms, weights)]
 
     def info(self) -> IndexInfo:
         """Counts, sizes and the model of the index."""
-        manifest = self._snapshot.manifest
-        with self._in_use:
-            stored_bytes = self._snapshot.stored_bytes()
-            file_bytes = self._snapshot.file_bytes()
+        with self._use() as commit:
+            path = str(commit.snapshot.path)
+            manifest = commit.snapshot.manifest
+            stored_bytes = commit.snapshot.stored_bytes()
+            file_bytes = commit.snapshot.file_bytes()
+            terms = commit.scorer.distinct_terms()
+            unfinished = commit.snapshot.unfinished_runs()
         total = sum(segment.documents for segment in manifest.segments)
         postings = sum(segment.postings for segment in manifest.segments)
         return IndexInfo(
-            path=str(self._snapshot.path),
+            path=path,
             documents=manifest.documents,
             deleted=total - manifest.documents,
             segments=len(manifest.segments),
             blocks=sum(len(segment.blocks) for segment in manifest.segments),
             postings=postings,
-            terms=self._scorer.distinct_terms(),
+            terms=terms,
             active_dimensions=postings / total if total else 0.0,
             vocabulary_size=manifest.vocabulary_size,
             quantization_step=manifest.quantization.step,
@@ -251,169 +323,19 @@ class SearchEngine:
             software=manifest.software,
             file_bytes=file_bytes,
             bytes_by_part=stored_bytes,
+            unfinished=(*unfinished, *unfinished_rebuild(self._place)),
+            writer_at_work=writer_is_at_work(self._place),
         )
 
-    def _results(
-        self,
-        query: str,
-        terms: Terms,
-        weights: Weights,
-        found: ScoredDocuments,
-        offset: int,
-        explain: bool,
-        begun: float,
-    ) -> SearchResults:
-        hits = tuple(
-            self._hit(
-                rank,
-                document,
-                score,
-                self._matches(document, terms, weights) if explain else None,
-            )
-            for rank, (document, score) in enumerate(
-                zip(
-                    found.documents[offset:].tolist(),
-                    found.scores[offset:].tolist(),
-                    strict=True,
-                ),
-                start=offset + 1,
-            )
-        )
-        reason = None
-        if not len(terms):
-            reason = _NO_KNOWN_TOKEN
-        elif not len(self):
-            reason = _EMPTY_INDEX
-        tokens = self._tokens(terms, weights)
-        took = (time.perf_counter() - begun) * 1000
-        return SearchResults(query, hits, tokens, took, reason)
 
-    def _hit(
-        self, rank: int, document: int, score: float, matches: tuple[Match, ...] | None
-    ) -> Hit:
-        segment, local = self._snapshot.locate(document)
-        return Hit(rank, segment.id_of(local), score, matches, segment.stored_document(local))
-
-    def _matches(self, document: int, terms: Terms, weights: Weights) -> tuple[Match, ...]:
-        document_weights, contributions = self._scorer.contributions(document, terms, weights)
-        found = [
-            Match(self._token(term), weight, document_weight, contribution)
-            for term, weight, document_weight, contribution in zip(
-                terms.tolist(),
-                weights.tolist(),
-                document_weights.tolist(),
-                contributions.tolist(),
-                strict=True,
-            )
-            if document_weight
-        ]
-        return tuple(sorted(found, key=lambda match: -match.contribution))
-
-    def _tokens(self, terms: Terms, weights: Weights) -> tuple[QueryToken, ...]:
-        pairs = zip(terms.tolist(), weights.tolist(), strict=True)
-        ordered = sorted(pairs, key=lambda pair: -pair[1])
-        return tuple(QueryToken(self._token(term), weight) for term, weight in ordered)
-
-    def _token(self, term: int) -> str:
-        return f"#{term}" if self._encoder is None else self._encoder.token(term)
-
-    def _find(self, id: str) -> int:
-        if not isinstance(id, str):
-            raise UsageError(f"an id is text, as a hit's .id, not {type(id).__name__}: {id!r}")
-        document = self._snapshot.find(id)
-        if document is None:
-            raise DocumentNotFoundError(f"{self._snapshot.path} has no document with id {id!r}")
-        return document
-
-    def _text_encoder(self) -> QueryEncoder:
-        if self._encoder is None:
-            raise UsageError(
-                f"{self._snapshot.path} was written from vectors without a model, so it cannot "
-                "encode text; use search_vector(term_ids, weights)"
-            )
-        return self._encoder
-
-    def _checked_vector(
-        self, term_ids: npt.ArrayLike, weights: npt.ArrayLike
-    ) -> tuple[Terms, Weights]:
-        try:
-            ids, values = np.asarray(term_ids), np.asarray(weights, np.float64)
-        except (ValueError, TypeError, OverflowError) as error:
-            raise UsageError(
-                f"term_ids and weights must be flat lists of numbers: {error}"
-            ) from None
-        if ids.size == 0:
-            ids = ids.astype(np.int64)
-        if ids.shape != values.shape or ids.ndim != 1:
-            raise UsageError(
-                "term_ids and weights must be two flat arrays of one length, not of shapes "
-                f"{ids.shape} and {values.shape}"
-            )
-        if not np.issubdtype(ids.dtype, np.integer) or (ids < 0).any():
-            raise UsageError("term_ids must be integers from 0 up")
-        if not (np.abs(values) <= LARGEST_QUERY_WEIGHT).all():
-            raise UsageError(f"weights must be numbers of at most {LARGEST_QUERY_WEIGHT:g}")
-        terms, where = np.unique(ids, return_inverse=True)
-        totals = np.bincount(where, weights=values, minlength=len(terms))
-        # What is smaller can add nothing that a score would show.
-        totals[np.abs(totals) < SMALLEST_QUERY_WEIGHT] = 0
-        kept = (terms < self._snapshot.manifest.vocabulary_size) & (totals != 0)
-        if kept.sum() > MAX_QUERY_TERMS:
-            raise UsageError(f"a query has at most {MAX_QUERY_TERMS} terms")
-        return terms[kept].astype(np.int32), totals[kept].astype(np.float64)
+def _closed() -> EngineError:
+    return EngineError("this SearchEngine is closed; open the index again")
 
 
-class _InUse:
-    """Counts calls under way, so that the memory map is not taken from under a running search."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._calls = 0
-        self._ended = False
-
-    def __enter__(self) -> None:
-        with self._changed:
-            if self._ended:
-                raise EngineError("this SearchEngine is closed; open the index again")
-            self._calls += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._changed:
-            self._calls -= 1
-            if self._ended and not self._calls:
-                self._changed.notify_all()
-
-    def end(self) -> bool:
-        """Refuse new calls and wait for the last; True for the one who is to close."""
-        with self._changed:
-            if self._ended:
-                return False
-            self._ended = True
-            while self._calls:
-                self._changed.wait()
-            return True
+def _begin_anew() -> None:
+    """Free what threads of the parent may have held when this process was forked from it."""
+    for engine in list(_engines):
+        engine._turn = threading.Lock()
 
 
-def _refuse_impossible(k: int, offset: int) -> None:
-    if not isinstance(k, int | np.integer) or not isinstance(offset, int | np.integer):
-        raise UsageError(f"k and offset must be whole numbers, not {k!r} and {offset!r}")
-    if k < 1:
-        raise UsageError(f"k must be at least 1, not {k}")
-    if offset < 0:
-        raise UsageError(f"offset must not be negative, and is {offset}")
-
-
-def _checked_text(query: str) -> str:
-    if not isinstance(query, str):
-        raise UsageError(f"a query must be text, not {type(query).__name__}")
-    if not query.strip():
-        raise UsageError("the query is empty; type some words to search for")
-    if len(query) > MAX_QUERY_CHARACTERS:
-        raise UsageError(
-            f"the query has {len(query)} characters; the longest allowed has {MAX_QUERY_CHARACTERS}"
-        )
-    try:
-        query.encode()
-    except UnicodeEncodeError:
-        raise UsageError("the query is not valid text: it holds half a character") from None
-    return query
+os.register_at_fork(after_in_child=_begin_anew)

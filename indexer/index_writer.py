@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import Enum, auto
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from scipy.sparse import csr_matrix, issparse, vstack
+from scipy.sparse import csr_matrix
 
-from engine.errors import UsageError
-from engine.storage.block import MAX_BLOCK_DOCUMENTS
+from engine.errors import DocumentNotFoundError, UsageError
 from engine.storage.manifest import ModelRecord
 from engine.storage.segment import dump_document
-from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import QuerySide, SegmentContent, StoreWriter
-from indexer.catalog.values import MAX_ID_BYTES
-from indexer.inversion import invert
+from engine.storage.store_writer import QuerySide, StoreWriter
+from engine.storage.unfinished_run import UnfinishedRun
+from indexer.checked_input import (
+    checked_documents,
+    checked_hashes,
+    checked_ids,
+    checked_vectors,
+)
+from indexer.uncommitted import Uncommitted
 
 if TYPE_CHECKING:
     from indexer.model import SparseModel
@@ -30,30 +34,48 @@ _MAX_WEIGHT_OF_MAX_POOLING = 8.0
 _MAX_WEIGHT_OF_SUM_POOLING = 1024.0
 _SMALLEST_MAX_WEIGHT = 1e-30
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-_LARGEST_WEIGHT = 2.0**126
-# Documents with large fields fill a block by bytes before they fill it by number.
-_PENDING_BYTES = 256 << 20
-CONTENT_HASH_BYTES = 16
+
+
+class StoredState(Enum):
+    """How a document compares with what the index, or the writer, has under its id."""
+
+    OTHER_TEXT = auto()
+    """Nothing, or a text that gave another vector."""
+    SAME_TEXT = auto()
+    """The same text, so the same vector; other fields differ."""
+    SAME = auto()
+    """Exactly this document."""
 
 
 class IndexWriter:
-    """Adds documents to an index, new or existing; an id that is known is replaced.
+    """Adds documents to an index, new or existing, and replaces and deletes them by id.
 
-    Documents are collected until a block is full, with 65,536 documents or 256 MB of them; a full
-    block is inverted and committed as a segment, so memory is bounded by a block. Used as a
-    context manager it commits the rest at the end, or drops it after an error.
+    Nothing is visible to readers before `commit`, and a commit is all or nothing; `abort` drops
+    what came after the last one. Documents are collected until a block is full, with 65,536
+    documents or 256 MB of them; a full block is committed at once, so memory is bounded by a
+    block, and more than that is not one transaction. Used as a context manager it commits at the
+    end, or aborts after an error.
 
     Args:
         path: directory of the index; created if need be.
         model: the model that gives the vectors; None for vectors of one's own.
-        vocabulary_size: V, the width of vectors of one's own.
+        vocabulary_size: V, the width of vectors of one's own. With neither of the two an existing
+            index is opened as it is: one of a model then takes deletions and new fields, but no
+            vectors.
         max_weight: the largest weight that a new index of vectors of one's own shall hold;
             rounded up to a power of two. By default twice the largest that is added first.
+        wait: how many seconds to wait for another writer to finish.
 
     Raises:
         IndexLockedError: another writer is at work.
+        IndexNotFoundError: there is no index, and neither model nor width was given.
         ModelMismatchError: the index was built with another model or width.
         IndexDamagedError, IndexFormatError: the existing index cannot be read.
+
+    Example:
+        >>> with IndexWriter("own.index", vocabulary_size=30522) as writer:
+        ...     writer.upsert(ids, vectors, documents)
+        ...     writer.delete(["discontinued"])
     """
 
     def __init__(
@@ -63,6 +85,7 @@ class IndexWriter:
         model: SparseModel | None = None,
         vocabulary_size: int | None = None,
         max_weight: float | None = None,
+        wait: float = 0.0,
     ) -> None:
         query_side = None
         if model is not None:
@@ -70,31 +93,26 @@ class IndexWriter:
             max_weight = (
                 _MAX_WEIGHT_OF_SUM_POOLING if model.pooling == "sum" else _MAX_WEIGHT_OF_MAX_POOLING
             )
-            query_side = QuerySide(
-                ModelRecord(model.name, model.fingerprint, model.max_length, model.query_prompt),
-                model.tokenizer_json,
-                model.static_weights,
-            )
-        if vocabulary_size is None or vocabulary_size < 1:
-            raise UsageError("name the vocabulary_size of the vectors, at least 1")
+            query_side = _query_side(model)
+        if vocabulary_size is not None and vocabulary_size < 1:
+            raise UsageError("the vocabulary_size of the vectors must be at least 1")
         if max_weight is not None and not (_SMALLEST_MAX_WEIGHT <= max_weight <= _FLOAT32_MAX):
             raise UsageError(
                 f"max_weight must be from {_SMALLEST_MAX_WEIGHT:g} to the largest float32, "
                 f"not {max_weight}"
             )
-        self._vocabulary_size = vocabulary_size
         self._store = StoreWriter(
             path,
             vocabulary_size=vocabulary_size,
             max_weight=_power_of_two(max_weight) if max_weight else None,
             query_side=query_side,
+            wait=wait,
         )
-        self._saturates = model is not None
-        self._first_segment = self._store.manifest.next_segment
-        self._pending = _Pending()
-        self._checkpoint: int | None = None
+        self._has_model = model is not None
+        self._is_closed = False
+        self._max_weight_before = self._store.manifest.quantization.max_weight
         try:
-            self._committed: Snapshot | None = self._store.snapshot()
+            self._uncommitted = Uncommitted(self._store)
         except BaseException:
             self._store.close()
             raise
@@ -124,12 +142,48 @@ class IndexWriter:
 
     def close(self) -> None:
         """Let another writer in; what was not committed is dropped."""
-        if self._committed is not None:
-            self._committed.close()
-            self._committed = None
+        self._is_closed = True
+        self._uncommitted.close()
         self._store.close()
 
+    def use_model(self, model: SparseModel) -> None:
+        """Say which model gives the vectors, of a writer that was opened without one.
+
+        Raises:
+            ModelMismatchError: the index was built with another.
+        """
+        self._store.refuse_other_model(model.vocabulary_size, _query_side(model))
+        self._has_model = True
+
+    @property
+    def model(self) -> ModelRecord | None:
+        """What the index knows of the model that it was built with."""
+        return self._store.manifest.model
+
     def add(
+        self,
+        ids: Sequence[str],
+        vectors: csr_matrix,
+        documents: Sequence[Any] | None = None,
+        content_hashes: Sequence[bytes] | None = None,
+    ) -> None:
+        """Add documents with new ids; the arguments are those of `upsert`.
+
+        Raises:
+            UsageError: an id is there already or twice among `ids`, or as with `upsert`; none of
+                these documents was added.
+            IndexWriteError: a full block could not be committed.
+        """
+        encoded = checked_ids(ids)
+        places = self._uncommitted.locate(encoded)
+        seen: set[bytes] = set()
+        for identifier, key, place in zip(ids, encoded, places, strict=True):
+            if key in seen or self._uncommitted.holds(key, place):
+                raise UsageError(f"id {identifier!r} is there already; upsert replaces it")
+            seen.add(key)
+        self.upsert(ids, vectors, documents, content_hashes)
+
+    def upsert(
         self,
         ids: Sequence[str],
         vectors: csr_matrix,
@@ -149,50 +203,109 @@ class IndexWriter:
                 these documents was added.
             IndexWriteError: a full block could not be committed.
         """
-        if isinstance(ids, str):
-            raise UsageError("ids must be a list of texts, not one text")
-        rows = self._checked_vectors(ids, vectors)
-        encoded = [_checked_id(identifier) for identifier in ids]
-        stored: Sequence[bytes] | None = None
-        if documents is not None:
-            if len(documents) != len(ids):
-                raise UsageError(f"{len(ids)} ids, but {len(documents)} documents")
-            stored = [_checked_document(*pair) for pair in zip(ids, documents, strict=True)]
-            if content_hashes is None:
-                content_hashes = [bytes(CONTENT_HASH_BYTES)] * len(ids)
-            if [len(value) for value in content_hashes] != [CONTENT_HASH_BYTES] * len(ids):
-                raise UsageError(f"give a content hash of {CONTENT_HASH_BYTES} bytes for each id")
-        if (stored is not None) != self._pending.has_documents and len(self._pending):
-            raise UsageError("give documents with all vectors of an index, or with none")
-        if not self._store.manifest.quantization.max_weight and rows.nnz:
-            self._store.set_max_weight(_power_of_two(2 * (float(rows.data.max()) or 0.5)))
-        # Rows are taken piece by piece, so that a large matrix is never copied whole.
-        begin = 0
-        while begin < len(ids):
-            end = min(len(ids), begin + MAX_BLOCK_DOCUMENTS - len(self._pending))
-            self._pending.extend(
-                encoded[begin:end],
-                rows[begin:end],
-                None if stored is None else stored[begin:end],
-                None if content_hashes is None else content_hashes[begin:end],
+        encoded = checked_ids(ids)
+        self._refuse_closed()
+        manifest = self._store.manifest
+        if manifest.model is not None and not self._has_model:
+            raise UsageError(
+                f"{self._store.path} holds vectors of the model {manifest.model.name}; open its "
+                "writer with that model to add others"
             )
-            begin = end
-            if len(self._pending) >= MAX_BLOCK_DOCUMENTS or self._pending.bytes >= _PENDING_BYTES:
-                self.commit()
+        limit = manifest.quantization.max_weight
+        rows = checked_vectors(
+            ids,
+            vectors,
+            manifest.vocabulary_size,
+            limit,
+            # A model's rare weight beyond the limit is stored as the limit.
+            saturate=self._has_model,
+        )
+        stored, hashes = None, None
+        if documents is not None:
+            stored = checked_documents(ids, documents)
+            hashes = checked_hashes(ids, content_hashes)
+        self._refuse_mixture(stored is not None)
+        if not limit and rows.nnz:
+            self._store.set_max_weight(_power_of_two(2 * (float(rows.data.max()) or 0.5)))
+        self._uncommitted.take(encoded, rows, stored, hashes)
+
+    def update_documents(self, ids: Sequence[str], documents: Sequence[Any]) -> None:
+        """Replace the stored documents of known ids; their vectors stay as they are.
+
+        For fields that are not searched, such as a price: nothing is encoded.
+
+        Raises:
+            DocumentNotFoundError: an id is not there; nothing was replaced.
+            UsageError: a document cannot be stored as JSON; nothing was replaced.
+            IndexWriteError: a full block could not be committed.
+        """
+        encoded = checked_ids(ids)
+        self._refuse_closed()
+        stored = checked_documents(ids, documents)
+        places = self._uncommitted.locate(encoded)
+        located = list(zip(encoded, places, strict=True))
+        for identifier, (key, place) in zip(ids, located, strict=True):
+            if not self._uncommitted.holds(key, place):
+                raise DocumentNotFoundError(
+                    f"{self._store.path} has no document with id {identifier!r}"
+                )
+        self._refuse_mixture(has_documents=True)
+        hashes = [self._uncommitted.content_hash(*one) for one in located]
+        vectors = self._uncommitted.vectors(encoded, places)
+        self._uncommitted.take(encoded, vectors, stored, hashes)
+
+    def delete(self, ids: Sequence[str]) -> list[str]:
+        """Delete documents by their ids.
+
+        Returns:
+            Those of `ids` that were not there.
+
+        Raises:
+            UsageError: an id is not text; nothing was deleted.
+        """
+        ids = list(dict.fromkeys(ids)) if not isinstance(ids, str) else ids
+        encoded = checked_ids(ids)
+        self._refuse_closed()
+        places = self._uncommitted.locate(encoded)
+        return [
+            identifier
+            for identifier, key, place in zip(ids, encoded, places, strict=True)
+            if not self._uncommitted.delete(key, place)
+        ]
+
+    def unknown(self, ids: Sequence[str]) -> list[str]:
+        """Return those of `ids` that are not there, committed or not.
+
+        Raises:
+            UsageError: an id is not text.
+        """
+        encoded = checked_ids(ids)
+        places = self._uncommitted.locate(encoded)
+        return [
+            identifier
+            for identifier, key, place in zip(ids, encoded, places, strict=True)
+            if not self._uncommitted.holds(key, place)
+        ]
 
     def commit(self) -> None:
-        """Publish everything added so far.
+        """Publish everything since the last commit.
 
         Raises:
             IndexWriteError: the disk is full, or the like; the index is as it was before.
+            UsageError: this writer is closed.
         """
-        if len(self._pending) or not self._store.manifest.transaction:
-            self._publish()
-        self._pending = _Pending()
-        self._checkpoint = None
+        self._refuse_closed()
+        self._uncommitted.commit()
+        self._max_weight_before = self._store.manifest.quantization.max_weight
+
+    def abort(self) -> None:
+        """Drop everything since the last commit or checkpoint; the index stays as it is."""
+        # What was dropped may have been what decided the quantization of a new index.
+        self._store.set_max_weight(self._max_weight_before)
+        self._uncommitted.forget()
 
     def checkpoint(self) -> None:
-        """Publish everything added so far, and go on filling the same block.
+        """Publish everything since the last commit, and go on filling the same block.
 
         The next commit or checkpoint replaces the segment that this one writes, so that saving
         often does not leave many small segments.
@@ -200,194 +313,63 @@ class IndexWriter:
         Raises:
             IndexWriteError: as `commit`.
         """
-        if len(self._pending):
-            self._checkpoint = self._publish()
+        self._refuse_closed()
+        self._uncommitted.checkpoint()
+        self._max_weight_before = self._store.manifest.quantization.max_weight
 
-    def _publish(self) -> int:
-        """Commit what is pending in place of the last checkpoint; returns the segment's number."""
-        ids, rows, documents, hashes = self._pending.live()
-        number = self._store.manifest.next_segment
-        deleted = self._replaced_by(ids)
-        content = []
-        if ids:
-            block = invert(
-                rows.indptr.astype(np.int64),
-                rows.indices.astype(np.int32, copy=False),
-                rows.data,
-                self._vocabulary_size,
-                self._store.manifest.quantization,
-            )
-            content.append(SegmentContent([block], ids, documents, hashes))
-        if self._committed is not None:
-            self._committed.close()
-            self._committed = None
-        dropped = () if self._checkpoint is None else (self._checkpoint,)
-        try:
-            self._store.commit(content, deleted, dropped)
-        finally:
-            self._committed = self._store.snapshot()
-        return number
+    def begin_run(self, run: UnfinishedRun) -> None:
+        """Store with every commit that this run is not finished, until `end_run`."""
+        others = tuple(one for one in self._store.unfinished_runs if not one.is_same(run))
+        self._store.unfinished_runs = (*others, run)
 
-    def current(
-        self, ids: Sequence[str], content_hashes: Sequence[bytes], documents: Sequence[Any]
-    ) -> list[bool]:
-        """Tell which documents are in the index already, with the same text and fields."""
-        found = [False] * len(ids)
-        if self._committed is None:
-            return found
-        encoded = [identifier.encode() for identifier in ids]
-        for segment in self._committed.segments:
-            for at, document in segment.find_many(encoded):
-                found[at] = (
-                    encoded[at] not in self._pending
-                    and segment.content_hash(document) == content_hashes[at]
-                    and segment.stored_document(document) == dump_document(documents[at])
-                )
-        return found
-
-    def added_in_this_run(self, ids: Sequence[str]) -> list[bool]:
-        """Tell which ids were added by this writer before, committed or not."""
-        encoded = [identifier.encode() for identifier in ids]
-        found = [identifier in self._pending for identifier in encoded]
-        if self._committed is not None:
-            for segment in self._committed.segments:
-                if segment.record.number >= self._first_segment:
-                    for at, _ in segment.find_many(encoded):
-                        found[at] = True
-        return found
-
-    def _replaced_by(self, ids: Sequence[bytes]) -> dict[int, npt.NDArray[np.bool_]]:
-        """Masks of deleted documents of the segments in which one of `ids` lives."""
-        deleted: dict[int, npt.NDArray[np.bool_]] = {}
-        if self._committed is None:
-            return deleted
-        for segment in self._committed.segments:
-            found = segment.find_many(ids)
-            if found and segment.record.number != self._checkpoint:
-                mask = segment.deleted_mask()
-                mask[[document for _, document in found]] = True
-                deleted[segment.record.number] = mask
-        return deleted
-
-    def _checked_vectors(self, ids: Sequence[str], vectors: csr_matrix) -> csr_matrix:
-        if not issparse(vectors):
-            raise UsageError(
-                f"vectors must be a SciPy sparse matrix, not {type(vectors).__name__}; "
-                "scipy.sparse.csr_matrix(vectors) makes one"
-            )
-        if vectors.shape != (len(ids), self._vocabulary_size):
-            raise UsageError(
-                f"vectors of shape {vectors.shape} do not fit {len(ids)} ids and a vocabulary of "
-                f"{self._vocabulary_size}"
-            )
-        rows = vectors.tocsr().astype(np.float32, copy=False)
-        try:
-            rows.check_format(full_check=True)
-        except ValueError as error:
-            raise UsageError(f"vectors are not a valid CSR matrix: {error}") from None
-        if not rows.has_canonical_format:
-            rows = rows.copy()
-            rows.sum_duplicates()
-        limit = self._store.manifest.quantization.max_weight or _LARGEST_WEIGHT
-        if self._saturates and len(rows.data) and limit < rows.data.max() < math.inf:
-            # A model's rare weight beyond the limit is stored as the limit.
-            clipped = np.minimum(rows.data, np.float32(limit))
-            rows = csr_matrix((clipped, rows.indices, rows.indptr), shape=rows.shape)
-        bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit) & np.isfinite(rows.data)))
-        if len(bad):
-            row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
-            raise UsageError(
-                f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
-                f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
-                + (" (set max_weight when it is created)" if limit < _LARGEST_WEIGHT else "")
-            )
-        return rows
-
-
-class _Pending:
-    """Documents that wait for their block to be full."""
-
-    def __init__(self) -> None:
-        self._ids: list[bytes] = []
-        self._rows: list[csr_matrix] = []
-        self._documents: list[bytes] = []
-        self._hashes: list[bytes] = []
-        self._last: dict[bytes, int] = {}
-        self.has_documents = False
-        self.bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def __contains__(self, identifier: bytes) -> bool:
-        return identifier in self._last
-
-    def extend(
-        self,
-        ids: Sequence[bytes],
-        rows: csr_matrix,
-        documents: Sequence[bytes] | None,
-        hashes: Sequence[bytes] | None,
-    ) -> None:
-        for at, identifier in enumerate(ids, start=len(self._ids)):
-            self._last[identifier] = at
-        self._ids.extend(ids)
-        self._rows.append(rows)
-        if documents is not None and hashes is not None:
-            self.has_documents = True
-            self._documents.extend(documents)
-            self.bytes += sum(map(len, documents))
-            self._hashes.extend(hashes)
-
-    def live(
-        self,
-    ) -> tuple[list[bytes], csr_matrix, list[bytes] | None, list[bytes] | None]:
-        """Ids, vectors, documents and hashes, of equal ids the last only."""
-        if not self._ids:
-            return [], csr_matrix((0, 0), dtype=np.float32), None, None
-        rows = _stacked(self._rows)
-        kept = sorted(self._last.values())
-        if len(kept) < len(self._ids):
-            rows = rows[np.array(kept, np.int64)]
-        ids = [self._ids[at] for at in kept]
-        if not self.has_documents:
-            return ids, rows, None, None
-        return (
-            ids,
-            rows,
-            [self._documents[at] for at in kept],
-            [self._hashes[at] for at in kept],
+    def end_run(self, run: UnfinishedRun) -> None:
+        """Let the next commit say that a run has finished."""
+        self._store.unfinished_runs = tuple(
+            one for one in self._store.unfinished_runs if not one.is_same(run)
         )
 
+    def end_all_runs(self) -> None:
+        """Let the next commit say that no run is unfinished."""
+        self._store.unfinished_runs = ()
 
-def _stacked(rows: list[csr_matrix]) -> csr_matrix:
-    return rows[0] if len(rows) == 1 else csr_matrix(vstack(rows, format="csr"))
+    def states(
+        self, ids: Sequence[str], content_hashes: Sequence[bytes], documents: Sequence[Any]
+    ) -> list[StoredState]:
+        """Compare documents with what there is under their ids, uncommitted ones included.
+
+        Args:
+            ids: N ids.
+            content_hashes: N hashes of 16 bytes, of what decides the vectors.
+            documents: N dictionaries of what JSON holds.
+        """
+        encoded = [identifier.encode() for identifier in ids]
+        found = []
+        known = self._uncommitted
+        for at, (key, place) in enumerate(zip(encoded, known.locate(encoded), strict=True)):
+            state = StoredState.OTHER_TEXT
+            if known.holds(key, place) and known.content_hash(key, place) == content_hashes[at]:
+                state = StoredState.SAME_TEXT
+                if known.document(key, place) == dump_document(documents[at]):
+                    state = StoredState.SAME
+            found.append(state)
+        return found
+
+    def _refuse_mixture(self, has_documents: bool) -> None:
+        if self._uncommitted.mixes(has_documents):
+            raise UsageError("give documents with all vectors of an index, or with none")
+
+    def _refuse_closed(self) -> None:
+        if self._is_closed:
+            raise UsageError(f"this writer of {self._store.path} is closed; open another")
+
+
+def _query_side(model: SparseModel) -> QuerySide:
+    return QuerySide(
+        ModelRecord(model.name, model.fingerprint, model.max_length, model.query_prompt),
+        model.tokenizer_json,
+        model.static_weights,
+    )
 
 
 def _power_of_two(weight: float) -> float:
     return float(2.0 ** math.ceil(math.log2(weight)))
-
-
-def _checked_id(identifier: str) -> bytes:
-    if not isinstance(identifier, str) or not identifier:
-        raise UsageError(f"an id must be text and not empty, not {identifier!r}")
-    try:
-        encoded = identifier.encode()
-    except UnicodeEncodeError:
-        raise UsageError(f"id {identifier!r} is not valid text") from None
-    if len(encoded) > MAX_ID_BYTES:
-        raise UsageError(
-            f"id {identifier[:40]!r}... has {len(encoded)} bytes; at most {MAX_ID_BYTES} are kept"
-        )
-    return encoded
-
-
-def _checked_document(identifier: str, document: Any) -> bytes:
-    if not isinstance(document, dict):
-        raise UsageError(
-            f"document {identifier!r} must be a dictionary, not {type(document).__name__}"
-        )
-    try:
-        return dump_document(document)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"document {identifier!r} cannot be stored as JSON: {error}") from None

@@ -20,7 +20,7 @@ DENSE_SHARE = 0.1
 MIN_DENSE_DOCUMENTS = 1024
 
 
-def _kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile with Numba, and keep the code for the next process where there is a place for it."""
     try:
         return cast("Callable[..., Any]", njit(cache=True, nogil=True)(function))
@@ -60,6 +60,24 @@ def invert(
             f"document {document} has weight {data[bad]} in dimension {indices[bad]}; this index "
             f"holds finite weights from 0 to {quantization.max_weight:g}"
         )
+    return invert_impacts(indptr, indices, impacts, vocabulary_size)
+
+
+def invert_impacts(
+    indptr: npt.NDArray[np.int64],
+    indices: npt.NDArray[np.int32],
+    impacts: npt.NDArray[np.uint16],
+    vocabulary_size: int,
+) -> InvertedBlock:
+    """Invert rows of impacts into one block.
+
+    Args:
+        indptr: (N + 1,) int64, N from 1 to 65,536 documents.
+        indices: (nnz,) int32, distinct within a row, below `vocabulary_size`.
+        impacts: (nnz,) uint16; zeros are left out.
+        vocabulary_size: V.
+    """
+    documents = len(indptr) - 1
     frequencies = np.zeros(vocabulary_size, np.int64)
     maxima = np.zeros(vocabulary_size, np.uint16)
     _count(indices, impacts, frequencies, maxima)
@@ -95,7 +113,7 @@ def invert(
     )
 
 
-@_kernel
+@kernel
 def _quantize(data, scale, max_weight, impacts):  # type: ignore[no-untyped-def]
     """Round weights to impacts; returns the position of one that cannot be stored, or -1.
 
@@ -113,7 +131,7 @@ def _quantize(data, scale, max_weight, impacts):  # type: ignore[no-untyped-def]
     return -1
 
 
-@_kernel
+@kernel
 def _count(indices, impacts, frequencies, maxima):  # type: ignore[no-untyped-def]
     """Document frequency and largest impact of each term."""
     for at in range(len(indices)):
@@ -123,7 +141,7 @@ def _count(indices, impacts, frequencies, maxima):  # type: ignore[no-untyped-de
             maxima[term] = max(maxima[term], impacts[at])
 
 
-@_kernel
+@kernel
 def _place(  # type: ignore[no-untyped-def]
     indptr, indices, impacts, slots, rows, maxima, offsets, stride, starts, postings, high, low
 ):

@@ -35,4 +35,4 @@ def write_index(
         EngineError: see `IndexWriter`.
     """
     with IndexWriter(path, vocabulary_size=vectors.shape[1], max_weight=max_weight) as writer:
-        writer.add(ids, vectors, documents)
+        writer.upsert(ids, vectors, documents)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from engine.cli.delete import delete
 from engine.cli.encode import encode
 from engine.cli.evaluate import evaluate
 from engine.cli.examples import WithExamples
@@ -19,6 +20,7 @@ from engine.cli.index import index
 from engine.cli.info import info
 from engine.cli.outcome import PROGRAM, StoppedError
 from engine.cli.search import search
+from engine.cli.sync import sync
 from engine.cli.train import train
 from engine.version import __version__
 
@@ -58,5 +60,5 @@ def engine(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (index, search, explain, encode, info, get, train, evaluate):
+for command in (index, sync, delete, search, explain, encode, info, get, train, evaluate):
     engine.add_command(command)

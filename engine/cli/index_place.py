@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import IndexWriteError, UsageError
-from engine.storage.environment import DATA_FILE, writer_lock
+from engine.storage.index_folder import DATA_FILE
+from engine.storage.writer_lock import writer_lock
 
 
-def check_place(index_path: Path) -> None:
+def check_place(index_path: Path, wait: float = 0.0) -> None:
     """Check that an index can be written to a folder, without changing anything there.
 
     Raises:
@@ -25,7 +26,7 @@ def check_place(index_path: Path) -> None:
         if not os.access(index_path, os.W_OK | os.X_OK):
             raise _not_permitted(index_path)
         if (index_path / DATA_FILE).exists():
-            with writer_lock(index_path):
+            with writer_lock(index_path, wait):
                 pass
         return
     parent = next((folder for folder in index_path.absolute().parents if folder.exists()), None)

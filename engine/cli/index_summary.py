@@ -26,8 +26,8 @@ class Report:
 
     @property
     def documents_per_second(self) -> float:
-        """Documents indexed or found unchanged, over the whole run without loading the model."""
-        done = self.summary.indexed + self.summary.unchanged
+        """Documents indexed, updated or found unchanged, without the time to load the model."""
+        done = self.summary.indexed + self.summary.updated + self.summary.unchanged
         return done / self.summary.seconds if self.summary.seconds else 0.0
 
     def print_json(self) -> None:
@@ -38,6 +38,7 @@ class Report:
                 "index": self.index.path,
                 "documents": self.index.documents,
                 "indexed": summary.indexed,
+                "updated": summary.updated,
                 "unchanged": summary.unchanged,
                 "replaced": summary.replaced,
                 "truncated": summary.truncated,
@@ -66,9 +67,12 @@ class Report:
         console.print(head.append(f" in {pace}", "not bold"))
         rows = []
         for choice in summary.fields:
-            rows.extend(_source_rows(choice))
+            rows.extend(source_rows(choice))
         if summary.replaced:
             rows.append(("replaced", count(summary.replaced, "document")))
+        if summary.updated:
+            updated = f"{count(summary.updated, 'document')} with the same text, not encoded again"
+            rows.append(("updated", updated))
         if summary.unchanged:
             rows.append(("unchanged", f"{count(summary.unchanged, 'document')}, not encoded again"))
         if summary.truncated:
@@ -80,21 +84,8 @@ class Report:
                 )
             )
         console.print(facts(rows))
-        self._print_rejects(console)
+        print_rejects(self.rejects, console)
         self._print_index(console)
-
-    def _print_rejects(self, console: PlainConsole) -> None:
-        if not self.rejects.total:
-            return
-        console.print()
-        console.print(plain(f"{count(self.rejects.total, 'bad record')}, the first of each kind:"))
-        rows = []
-        for reason, number in self.rejects.counts.items():
-            first = self.rejects.first[reason]
-            where = f"{first.source}:{first.line}: {first.detail}. {reason.advice}"
-            rows.append((f"{number:,} {reason.value}", where))
-        console.print(facts(rows))
-        console.print(plain(f"All of them are in {self.rejects.path}"))
 
     def _print_index(self, console: PlainConsole) -> None:
         total = count(self.index.documents, "document")
@@ -106,7 +97,23 @@ class Report:
         console.print(plain(f"Try: {command}"), soft_wrap=True)
 
 
-def _source_rows(choice: FieldChoice) -> list[tuple[str, str]]:
+def print_rejects(rejects: RejectLog, console: PlainConsole) -> None:
+    """Print how many bad records there were and the first of each kind, if there were any."""
+    if not rejects.total:
+        return
+    console.print()
+    console.print(plain(f"{count(rejects.total, 'bad record')}, the first of each kind:"))
+    rows = []
+    for reason, number in rejects.counts.items():
+        first = rejects.first[reason]
+        where = f"{first.source}:{first.line}: {first.detail}. {reason.advice}"
+        rows.append((f"{number:,} {reason.value}", where))
+    console.print(facts(rows))
+    console.print(plain(f"All of them are in {rejects.path}"))
+
+
+def source_rows(choice: FieldChoice) -> list[tuple[str, str]]:
+    """Rows that say what was taken from a source."""
     text = ", ".join(choice.text_fields)
     if choice.every_string_field:
         text += " (no title or description was found, so all text was taken)"

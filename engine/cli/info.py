@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from engine.cli.examples import WithExamples
 from engine.cli.options import shared_options
 from engine.results import IndexInfo
+
+if TYPE_CHECKING:
+    from engine.cli.output import PlainConsole
 
 
 @click.command(
@@ -56,7 +61,28 @@ def _print(found: IndexInfo) -> None:
             ]
         )
     )
+    _print_unfinished(console, found)
     console.print()
     console.print("Bytes by part")
     parts = sorted(found.bytes_by_part.items(), key=lambda part: -part[1])
     console.print(facts((name, size(stored)) for name, stored in parts))
+
+
+def _print_unfinished(console: PlainConsole, found: IndexInfo) -> None:
+    from engine.cli.output import plain
+
+    if not found.unfinished:
+        if found.writer_at_work:
+            console.print()
+            console.print("A writer is at work.")
+        return
+    console.print()
+    for run in found.unfinished:
+        command = "index --rebuild" if run.command == "rebuild" else run.command
+        what = f"engine {command} {shlex.join(run.catalogs)}, begun {run.begun}"
+        if found.writer_at_work:
+            console.print(plain(f"Unfinished: {what}. A writer is at work."))
+        else:
+            console.print(
+                plain(f"Interrupted: {what}. The same command again goes on where it was.")
+            )

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 INDEX_VARIABLE = "ENGINE_INDEX"
 DEFAULT_INDEX = "engine.index"
+_LONGEST_WAIT = 10_000_000.0  # longer sleeps fail on some platforms
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -89,6 +90,17 @@ def model_option(command: Command) -> Command:
         type=Text(),
         metavar="NAME_OR_PATH",
         help="Model: a folder, a name on the Hugging Face hub, or default for the embedded one.",
+    )(command)
+
+
+def wait_option(command: Command) -> Command:
+    """Add `--wait` (passed as `wait`, seconds)."""
+    return click.option(
+        "--wait",
+        type=click.FloatRange(min=0, max=_LONGEST_WAIT),
+        default=0.0,
+        metavar="SECONDS",
+        help="How long to wait while another writer is at work in the index.",
     )(command)
 
 

@@ -107,7 +107,7 @@ def _usage(error: click.UsageError) -> str:
 
 
 def _interruption(command: str | None) -> str:
-    if command == "index":
+    if command in ("index", "sync"):
         return (
             "interrupted; what was committed stays, and the same command again goes on from there"
         )

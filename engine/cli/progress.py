@@ -34,6 +34,32 @@ class ByteCounts(Protocol):
         """Bytes of all files; None where a pipe is among them."""
 
 
+class LatestPass:
+    """Of several passes over a catalog, how far the latest has come."""
+
+    def __init__(self) -> None:
+        self._catalog: ByteCounts | None = None
+
+    def begin(self, catalog: ByteCounts) -> None:
+        """Follow another pass from now on."""
+        self._catalog = catalog
+
+    @property
+    def records_read(self) -> int:
+        """Records taken in this pass."""
+        return 0 if self._catalog is None else self._catalog.records_read
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes taken in this pass."""
+        return 0 if self._catalog is None else self._catalog.bytes_read
+
+    @property
+    def bytes_total(self) -> int | None:
+        """Bytes of all files; None where that is not known."""
+        return None if self._catalog is None else self._catalog.bytes_total
+
+
 class Estimate:
     """Documents done, documents a second, and the time that is left.
 
@@ -93,11 +119,13 @@ def waiting(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def progress_of(catalog: ByteCounts) -> Iterator[Callable[[int], None]]:
+def progress_of(
+    catalog: ByteCounts, beginning: str = "starting"
+) -> Iterator[Callable[[int], None]]:
     """Show progress on standard error while inside; gives the function that counts documents."""
     estimate = Estimate(catalog)
     if sys.stderr.isatty():
-        with _bar(estimate) as advance:
+        with _bar(estimate, beginning) as advance:
             yield advance
     else:
         yield _lines(estimate)
@@ -117,11 +145,11 @@ def _lines(estimate: Estimate) -> Callable[[int], None]:
 
 
 @contextlib.contextmanager
-def _bar(estimate: Estimate) -> Iterator[Callable[[int], None]]:
+def _bar(estimate: Estimate, beginning: str) -> Iterator[Callable[[int], None]]:
     columns = (SpinnerColumn(), BarColumn(bar_width=24), TextColumn("{task.description}"))
     console = PlainConsole(sys.stderr)
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("loading the model", total=None)
+        task = progress.add_task(beginning, total=None)
 
         def advance(documents: int) -> None:
             estimate.add(documents)

@@ -9,11 +9,9 @@ import numpy.typing as npt
 
 from engine.errors import IndexDamagedError
 from engine.retrieval import parameters
-from engine.storage.block import MAX_BLOCK_DOCUMENTS, piece_checksum, row_stride
-from engine.storage.keys import BLOCK_PARTS
-from engine.storage.manifest import BlockRecord
-from engine.storage.segment import Segment
+from engine.storage.block import row_stride
 from engine.storage.snapshot import Snapshot
+from engine.storage.stored_block import StoredBlock, read_block
 
 
 class BlockTable:
@@ -21,7 +19,8 @@ class BlockTable:
 
     Postings are verified when a query first reads them: `verified` says which terms were, and
     `verify` checks one in all blocks. So opening costs the directories only, and yet no posting
-    is ever scored unchecked.
+    is ever scored unchecked. What was verified in a block that an earlier commit has too is taken
+    over from its table.
 
     Attributes:
         blocks: (B, COLUMNS) int64, see `parameters`.
@@ -29,27 +28,37 @@ class BlockTable:
         verified: (V,) uint8.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, before: BlockTable | None = None) -> None:
         self._where = str(snapshot.path)
-        records = [
-            (segment, number, record)
+        self._snapshot = snapshot
+        places = [
+            (segment, number)
             for segment in snapshot.segments
-            for number, record in enumerate(segment.record.blocks)
+            for number in range(len(segment.record.blocks))
         ]
         vocabulary_size = snapshot.manifest.vocabulary_size
-        self.blocks = np.zeros((len(records), parameters.COLUMNS), np.int64)
-        self.slots = np.full((vocabulary_size, len(records)), -1, np.int32)
+        self.blocks = np.zeros((len(places), parameters.COLUMNS), np.int64)
+        self.slots = np.full((vocabulary_size, len(places)), -1, np.int32)
         self.verified = np.zeros(vocabulary_size, np.uint8)
-        self._parts: list[dict[str, npt.NDArray[Any]]] = []
-        for at, (segment, number, record) in enumerate(records):
-            parts = {name: segment.block_part(number, name) for name in BLOCK_PARTS}
-            parts["deleted"] = segment.deleted_in_block(number)
-            self._refuse_impossible(segment, number, record, parts, vocabulary_size)
-            self._parts.append(parts)
-            self.slots[parts["terms"], at] = np.arange(len(parts["terms"]), dtype=np.int32)
-            self._fill(at, record, parts)
+        self._names = [(segment.record.number, number) for segment, number in places]
+        # (V, B), which terms were verified in which block, here or by the table before.
+        self._verified_in = np.zeros((vocabulary_size, len(places)), np.bool_)
+        # The views keep what their addresses in the table point to.
+        self._stored: list[StoredBlock] = []
+        self._deleted: list[npt.NDArray[np.uint16]] = []
+        for at, (segment, number) in enumerate(places):
+            stored = read_block(segment, number, vocabulary_size)
+            self._stored.append(stored)
+            self._deleted.append(segment.deleted_in_block(number))
+            self.slots[stored.terms, at] = np.arange(len(stored.terms), dtype=np.int32)
+            self._fill(at)
         counts = self.blocks[:, parameters.DOCUMENT_COUNT]
         self.blocks[:, parameters.FIRST_DOCUMENT] = np.cumsum(counts) - counts
+        if before is not None and snapshot.shares_file_with(before._snapshot):
+            columns = {name: at for at, name in enumerate(before._names)}
+            for at, name in enumerate(self._names):
+                if name in columns:
+                    self._verified_in[:, at] = before._verified_in[:, columns[name]]
 
     def verify(self, term: int) -> None:
         """Check a term's postings in all blocks against their checksums.
@@ -57,78 +66,31 @@ class BlockTable:
         Raises:
             IndexDamagedError: some are not what was written.
         """
-        for at in np.flatnonzero(self.slots[term] >= 0):
-            parts, slot = self._parts[at], self.slots[term, at]
-            offsets = parts["offsets"]
-            checksum = piece_checksum(
-                parts["postings"][offsets[slot] : offsets[slot + 1]],
-                parts["high"],
-                parts["low"],
-                int(parts["rows"][slot]),
-                int(self.blocks[at, parameters.STRIDE]),
-            )
-            if checksum != parts["checksums"][slot]:
+        for at in np.flatnonzero((self.slots[term] >= 0) & ~self._verified_in[term]):
+            if not self._stored[at].is_intact(int(self.slots[term, at])):
                 raise IndexDamagedError(
                     f"{self._where} is damaged: the postings of term {term} are not what was "
                     "written; index again, or restore a backup"
                 )
+        self._verified_in[term] = True
         self.verified[term] = 1
 
-    def _fill(self, at: int, record: BlockRecord, parts: dict[str, npt.NDArray[Any]]) -> None:
-        row = self.blocks[at]
-        for column, name in (
-            (parameters.OFFSETS, "offsets"),
-            (parameters.TERM_MAXIMA, "maxima"),
-            (parameters.ROWS, "rows"),
-            (parameters.POSTINGS, "postings"),
-            (parameters.HIGH, "high"),
-            (parameters.LOW, "low"),
-            (parameters.DELETED, "deleted"),
-        ):
-            row[column] = parts[name].__array_interface__["data"][0]
-        row[parameters.DELETED_COUNT] = len(parts["deleted"])
-        row[parameters.DOCUMENT_COUNT] = record.documents
-        row[parameters.STRIDE] = row_stride(record.documents)
-        row[parameters.TERMS_OF_BLOCK] = len(parts["terms"])
-        row[parameters.POSTING_COUNT] = len(parts["postings"])
-        row[parameters.DENSE_BYTES] = len(parts["high"])
-
-    def _refuse_impossible(
-        self,
-        segment: Segment,
-        number: int,
-        record: BlockRecord,
-        parts: dict[str, npt.NDArray[Any]],
-        vocabulary_size: int,
-    ) -> None:
-        """Kernels read without bounds checks, so what they follow must hold, whoever wrote it."""
-        terms, offsets, rows = parts["terms"], parts["offsets"], parts["rows"]
-        count = len(terms)
-        stride = row_stride(record.documents)
-        dense = int(rows.max(initial=-1)) + 1
-        postings = len(parts["postings"])
-        fits = (
-            0 < record.documents <= MAX_BLOCK_DOCUMENTS
-            and len(offsets) == count + 1
-            and len(parts["maxima"])
-            == len(rows)
-            == len(parts["checksums"])
-            == count
-            == record.terms
-            and (
-                count == 0
-                or (
-                    int(terms[-1]) < vocabulary_size
-                    and bool((np.diff(terms.astype(np.int64)) > 0).all())
-                )
-            )
-            and int(offsets[0]) == 0
-            and int(offsets[-1]) == postings
-            and bool((offsets[1:] >= offsets[:-1]).all())
-            and len(parts["high"]) == len(parts["low"]) == dense * stride
+    def _fill(self, at: int) -> None:
+        row, stored, deleted = self.blocks[at], self._stored[at], self._deleted[at]
+        arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
+            (parameters.OFFSETS, stored.offsets),
+            (parameters.TERM_MAXIMA, stored.maxima),
+            (parameters.ROWS, stored.rows),
+            (parameters.POSTINGS, stored.postings),
+            (parameters.HIGH, stored.high),
+            (parameters.LOW, stored.low),
+            (parameters.DELETED, deleted),
         )
-        if not fits:
-            raise IndexDamagedError(
-                f"{self._where} is damaged: block {number} of segment {segment.record.number} "
-                "contradicts itself"
-            )
+        for column, array in arrays:
+            row[column] = array.__array_interface__["data"][0]
+        row[parameters.DELETED_COUNT] = len(deleted)
+        row[parameters.DOCUMENT_COUNT] = stored.documents
+        row[parameters.STRIDE] = row_stride(stored.documents)
+        row[parameters.TERMS_OF_BLOCK] = len(stored.terms)
+        row[parameters.POSTING_COUNT] = len(stored.postings)
+        row[parameters.DENSE_BYTES] = len(stored.high)

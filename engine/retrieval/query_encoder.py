@@ -27,7 +27,9 @@ class QueryEncoder:
         self._prompt = prompt
         try:
             self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())
-        except Exception as error:  # the Rust library raises bare Exception
+        except BaseException as error:
+            if not _is_of_the_tokenizer(error):
+                raise
             raise ModelError(f"the tokenizer of this model cannot be read: {error}") from error
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
@@ -48,8 +50,7 @@ class QueryEncoder:
 
         Special tokens that the text itself gives rise to, such as `[UNK]`, are included.
         """
-        ids = self._tokenizer.encode(self._prompt + text, add_special_tokens=False).ids
-        return np.array(sorted(set(ids)), np.int32)
+        return np.array(sorted(set(self._token_ids(text))), np.int32)
 
     def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Terms (T,) int32, distinct and ascending, and weights (T,) float64 of a search query.
@@ -57,9 +58,7 @@ class QueryEncoder:
         Special tokens are left out: a document is not more relevant for words that are as unknown
         as the query's. So are terms whose weight is zero.
         """
-        return self._weigh(
-            self._tokenizer.encode(self._prompt + text, add_special_tokens=False).ids
-        )
+        return self._weigh(self._token_ids(text))
 
     def encode_batch(
         self, texts: list[str]
@@ -67,12 +66,30 @@ class QueryEncoder:
         """Encode many texts, on all cores."""
         if self._prompt:
             texts = [self._prompt + text for text in texts]
-        encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        try:
+            encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+        except BaseException as error:
+            if not _is_of_the_tokenizer(error):
+                raise
+            raise _cannot_encode(error) from error
         return [self._weigh(encoding.ids) for encoding in encodings]
+
+    def _token_ids(self, text: str) -> list[int]:
+        try:
+            encoding = self._tokenizer.encode(self._prompt + text, add_special_tokens=False)
+        except BaseException as error:
+            if not _is_of_the_tokenizer(error):
+                raise
+            raise _cannot_encode(error) from error
+        ids: list[int] = encoding.ids
+        return ids
 
     def _weigh(self, ids: list[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         terms = np.array(sorted(set(ids) - self._special), np.int32)
-        weights = self._weights[terms]
+        try:
+            weights = self._weights[terms]
+        except IndexError as error:
+            raise _cannot_encode(error) from error
         if not weights.all():
             kept = weights != 0
             return terms[kept], weights[kept]
@@ -82,3 +99,12 @@ class QueryEncoder:
         """Text of a vocabulary entry; `#TERM` where the tokenizer has none."""
         token = self._tokenizer.id_to_token(int(term))
         return f"#{term}" if token is None else str(token)
+
+
+def _is_of_the_tokenizer(error: BaseException) -> bool:
+    """Whether the Rust library raised it: bare exceptions, and panics over files that lie."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _cannot_encode(error: BaseException) -> ModelError:
+    return ModelError(f"the tokenizer of this model cannot encode the query: {error}")

@@ -35,10 +35,14 @@ class Scorer:
     vocabulary, and their `weights` (T,) float64. The score of a document is the sum over terms of
     weight x quantized document weight. Documents are ordered by score, ties by document number;
     those with a score of zero or less are no hits.
+
+    Args:
+        snapshot: what to search; it must outlive the scorer.
+        before: the scorer of an earlier commit; what it verified is not verified again.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._table = BlockTable(snapshot)
+    def __init__(self, snapshot: Snapshot, before: Scorer | None = None) -> None:
+        self._table: BlockTable = BlockTable(snapshot, before._table if before else None)
         self._step = snapshot.manifest.quantization.step
         self._documents = int(snapshot.first_documents[-1])
         self._local = threading.local()

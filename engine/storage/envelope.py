@@ -34,7 +34,7 @@ def seal(key: bytes, payload: Buffer | Sequence[bytes]) -> bytearray:
         key: the LMDB key, whose digest goes into the header.
         payload: one contiguous buffer, or a sequence of byte strings to be joined.
     """
-    pieces = [_flat(payload)] if not isinstance(payload, list | tuple) else payload
+    pieces = [as_bytes(payload)] if not isinstance(payload, list | tuple) else payload
     length = sum(len(piece) for piece in pieces)
     value = bytearray(HEADER_BYTES + length)
     at = HEADER_BYTES
@@ -89,7 +89,8 @@ def _header(key: bytes, length: int, crc: int) -> bytes:
     return _HEADER.pack(MAGIC, ENVELOPE_VERSION, 0, length, crc, zlib.crc32(blank), digest)
 
 
-def _flat(payload: Buffer | Sequence[bytes]) -> memoryview:
+def as_bytes(payload: Buffer | Sequence[bytes]) -> memoryview:
+    """View a contiguous buffer as flat bytes, without a copy."""
     if isinstance(payload, np.ndarray):
         return np.ascontiguousarray(payload).reshape(-1).view(np.uint8).data
     return memoryview(payload).cast("B")  # type: ignore[arg-type]

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +14,18 @@ import lmdb
 from engine.errors import (
     EngineError,
     IndexDamagedError,
-    IndexLockedError,
     IndexNotFoundError,
     IndexWriteError,
 )
 from engine.storage.envelope import seal, unseal
+from engine.storage.index_folder import DATA_FILE, LOCK_FILE, opening
+from engine.storage.lmdb_handle import FileKey, OpenedHandle, file_key, leave_to_parent, open_handle
 from engine.storage.page_audit import audit_snapshot, read_meta_pages
+from engine.storage.writer_lock import WRITER_LOCK
 
-DATA_FILE = "data.mdb"
-WRITER_LOCK = "writer.lock"
-# The map is sparse address space, not disk: a generous one means that neither readers nor writers
-# meet its end. Where so much cannot be reserved (ulimit -v), smaller ones are tried.
-_MAP_SIZES = tuple(1 << bits for bits in (42, 38, 36, 34, 32, 30))
-_MAX_READERS = 1024
 # A snapshot is taken again when two commits came between its beginning and its audit.
 _SNAPSHOT_ATTEMPTS = 1000
-LOCK_FILE = "lock.mdb"
-# LMDB's lock file: a head of 192 bytes that includes the first reader, then 64 for each other.
-_LOCK_FILE_BYTES = 192 + 64 * (_MAX_READERS - 1)
-
-_open_environments: dict[tuple[int, int, int], Environment] = {}
+_open_environments: dict[FileKey, Environment] = {}
 _registry_lock = threading.Lock()
 
 
@@ -49,16 +39,16 @@ class Environment:
     def __init__(
         self,
         path: Path,
-        key: tuple[int, int, int],
-        handle: Any,
+        opened: OpenedHandle,
         descriptor: int,
-        *,
-        writable: bool,
     ) -> None:
         self.path = path
-        self.writable = writable
-        self._key = key
-        self._handle = handle
+        self.writable = opened.writable
+        self.has_reader_table = opened.lock_file is not None
+        self._lock_file = opened.lock_file
+        self.key = file_key(descriptor)
+        self._process = os.getpid()
+        self._handle = opened.handle
         self._users = 1
         # The mapped file itself, whatever its path leads to later.
         self._descriptor = descriptor
@@ -72,31 +62,12 @@ class Environment:
             IndexDamagedError: the file is truncated or its meta pages are damaged.
             IndexWriteError: the directory or its files cannot be created or opened.
         """
-        data = path / DATA_FILE
         with _registry_lock:
             try:
-                # An empty file is what remains of a first run that was killed at once: nothing.
-                if data.exists() and data.stat().st_size:
-                    read_meta_pages(data)
-                elif not create:
-                    raise IndexNotFoundError(
-                        f"no index at {path}; create one with `engine index CATALOG --index {path}`"
-                    )
                 if create:
                     path.mkdir(parents=True, exist_ok=True)
-                if data.exists() and (known := _open_environments.get(_file_key(data))):
-                    known._users += 1
-                    return known
-                path = path.resolve()
-                _refuse_inherited(path)
-                handle, writable = _open(path, create=create)
-                descriptor = os.open(data, os.O_RDONLY)
-                key = _file_key(data)
-                if _file_key(descriptor) != key:
-                    os.close(descriptor)
-                    handle.close()
-                    raise IndexWriteError(f"{path}: another index took its place; open it again")
-                environment = cls(path, key, handle, descriptor, writable=writable)
+                with opening(path):
+                    return cls._attach(path, create=create)
             except OSError as error:
                 raise IndexWriteError(
                     f"{path}: cannot be opened as an index: {error.strerror}"
@@ -105,19 +76,63 @@ class Environment:
                 raise IndexDamagedError(f"{path} is damaged: {error}") from error
             except lmdb.Error as error:
                 raise IndexWriteError(f"{path}: cannot be opened as an index: {error}") from error
-            _open_environments[environment._key] = environment
-            return environment
+
+    @classmethod
+    def _attach(cls, path: Path, *, create: bool) -> Environment:
+        data = path / DATA_FILE
+        # An empty file is what remains of a first run that was killed at once: nothing.
+        if data.exists() and data.stat().st_size:
+            read_meta_pages(data)
+        elif not create:
+            raise IndexNotFoundError(
+                f"no index at {path}; create one with `engine index CATALOG --index {path}`"
+            )
+        if data.exists() and (known := _open_environments.get(file_key(data))):
+            known._users += 1
+            return known
+        path = path.resolve()
+        locks = {one._lock_file for one in _open_environments.values() if one._lock_file}
+        opened = open_handle(path, create=create, locks_in_use=locks)
+        descriptor = os.open(data, os.O_RDONLY)
+        if file_key(descriptor) != file_key(data):
+            os.close(descriptor)
+            opened.handle.close()
+            raise IndexWriteError(f"{path}: another index took its place; open it again")
+        environment = cls(path, opened, descriptor)
+        _open_environments[environment.key] = environment
+        return environment
 
     def detach(self) -> None:
         """Give up one use; the last one closes the environment."""
         with _registry_lock:
             self._users -= 1
             if self._users == 0:
-                if _open_environments.get(self._key) is self:
-                    del _open_environments[self._key]
-                if self._key[0] == os.getpid():
+                if _open_environments.get(self.key) is self:
+                    del _open_environments[self.key]
+                if not self.is_inherited:
                     self._handle.close()
                 os.close(self._descriptor)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was opened before this process was forked, and is not for its use."""
+        return self._process != os.getpid()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether `path` still leads to this index, and not to one that took its place."""
+        try:
+            return file_key(path / DATA_FILE) == self.key
+        except OSError:
+            return False
+
+    def newest_transaction(self) -> int:
+        """Number of the newest commit.
+
+        Raises:
+            IndexDamagedError: the meta pages are damaged.
+        """
+        metas = read_meta_pages(self.path / DATA_FILE, self._descriptor)
+        return max(meta.transaction for meta in metas)
 
     @property
     def is_closed(self) -> bool:
@@ -131,6 +146,7 @@ class Environment:
             IndexDamagedError: a page is not what LMDB wrote.
             EngineError: the reader table is full, or the file has outgrown this process's map.
         """
+        self._refuse_inherited()
         for _ in range(_SNAPSHOT_ATTEMPTS):
             try:
                 transaction = self._handle.begin(buffers=True)
@@ -150,6 +166,10 @@ class Environment:
             f"{self.path}: no snapshot can be taken: its lock file does not belong to it; if the "
             "index was replaced, end the processes that have the old one open"
         )
+
+    def page_size(self) -> int:
+        """Bytes of a page."""
+        return read_meta_pages(self.path / DATA_FILE, self._descriptor)[0].page_size
 
     def file_bytes(self) -> int:
         """Size of the data file."""
@@ -180,6 +200,8 @@ class Environment:
         if not self.writable:
             raise IndexWriteError(f"{self.path} is read-only; nothing was written")
         self.begin_read().abort()
+        # Readers that died without a goodbye would keep old pages from being reused.
+        self._handle.reader_check()
         while True:
             try:
                 with self._handle.begin(write=True) as transaction:
@@ -204,6 +226,13 @@ class Environment:
                     f"{self.path}: the commit failed and the index is as it was before: {error}; "
                     "free some space or check permissions, then run the same command again"
                 ) from error
+
+    def _refuse_inherited(self) -> None:
+        if self.is_inherited:
+            raise EngineError(
+                f"{self.path} was opened by process {self._process}, before this one was forked "
+                "from it; open it again in this process"
+            )
 
     def _grow_map(self) -> None:
         with _registry_lock:
@@ -247,112 +276,13 @@ def read_value(
     return unseal(key, value, where, check_payload=check_payload)
 
 
-@contextlib.contextmanager
-def writer_lock(path: Path) -> Iterator[None]:
-    """Hold the right to write to the index in `path`; the kernel frees it when a process dies.
-
-    Raises:
-        IndexLockedError: another process, or another writer of this one, holds it.
-    """
-    while True:
-        descriptor = _open_writer_lock(path)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-                by = f" (process {holder})" if holder else ""
-                raise IndexLockedError(
-                    f"{path}: another writer is at work{by}; wait for it to finish, then try again"
-                ) from None
-            if not _is_in_place(descriptor, path / WRITER_LOCK):
-                continue
-            # Whose lock it is is a courtesy: a full disk must not stand in the way of it.
-            with contextlib.suppress(OSError):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-            yield
-            return
-        finally:
-            os.close(descriptor)
+def _begin_anew() -> None:
+    """Leave to the parent of a forked process what is the parent's."""
+    global _registry_lock
+    _registry_lock = threading.Lock()
+    for key, environment in _open_environments.items():
+        leave_to_parent(key, environment._handle)
+    _open_environments.clear()
 
 
-def _open_writer_lock(path: Path) -> int:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        return os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise IndexWriteError(f"{path}: cannot be written to: {error.strerror}") from error
-
-
-def _is_in_place(descriptor: int, path: Path) -> bool:
-    """Whether an open file still has its name: the writer before may just have removed it."""
-    try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except OSError:
-        return False
-
-
-def _open(path: Path, *, create: bool) -> tuple[Any, bool]:
-    """Open writable where permissions allow, so that one handle serves readers and a writer."""
-    data = path / DATA_FILE
-    exists = data.exists()
-    writable = os.access(path, os.W_OK) and (not exists or os.access(data, os.W_OK))
-    # Without write permission no reader table can be kept. Nobody who can write is expected to
-    # change a read-only deployment in place.
-    lock = writable or os.access(path / LOCK_FILE, os.W_OK)
-    if lock:
-        _reserve_lock_file(path / LOCK_FILE)
-    for map_size in _MAP_SIZES:
-        try:
-            handle = lmdb.open(
-                str(path),
-                map_size=map_size,
-                max_readers=_MAX_READERS,
-                readonly=not writable,
-                lock=lock,
-                create=create,
-                max_spare_txns=1,
-            )
-            # Readers that died without a goodbye would keep old pages from being reused.
-            handle.reader_check()
-            return handle, writable
-        except lmdb.MemoryError:
-            if map_size == _MAP_SIZES[-1]:
-                raise
-    raise AssertionError("unreachable")
-
-
-def _reserve_lock_file(path: Path) -> None:
-    """Take disk space for LMDB's lock file: it is mapped, and a full disk would kill the process.
-
-    Raises:
-        OSError: there is no space.
-    """
-    if not hasattr(os, "posix_fallocate"):
-        return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        if os.fstat(descriptor).st_size < _LOCK_FILE_BYTES:
-            os.posix_fallocate(descriptor, 0, _LOCK_FILE_BYTES)
-    except OSError as error:
-        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENODEV):
-            raise
-    finally:
-        os.close(descriptor)
-
-
-def _refuse_inherited(path: Path) -> None:
-    """LMDB cannot open what the parent of this process had open when it forked."""
-    for (process, *file), environment in _open_environments.items():
-        data = path / DATA_FILE
-        if process != os.getpid() and data.exists() and tuple(file) == _file_key(data)[1:]:
-            raise EngineError(
-                f"{path} was open when this process was forked from process {process}: go on with "
-                f"what was opened at {environment.path}, or open it only after forking"
-            )
-
-
-def _file_key(data: Path | int) -> tuple[int, int, int]:
-    status = os.fstat(data) if isinstance(data, int) else data.stat()
-    return os.getpid(), status.st_dev, status.st_ino
+os.register_at_fork(after_in_child=_begin_anew)

@@ -16,16 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import IndexDamagedError
+from engine.storage.page_format import (
+    BIG_DATA,
+    BRANCH,
+    DATA_VERSION,
+    INTEGER_KEY,
+    LEAF,
+    MAGIC,
+    MAX_KEY,
+    META,
+    NO_PAGE,
+    OVERFLOW,
+    PAGE_HEADER,
+    large_value_pages,
+)
 
-_MAGIC = 0xBEEFC0DE
-_DATA_VERSION = 1
-_NO_PAGE = 0xFFFF_FFFF_FFFF_FFFF
-_PAGE_HEADER = 16
-_BRANCH, _LEAF, _OVERFLOW, _META = 0x01, 0x02, 0x04, 0x08
-_BIG_DATA = 0x01
-_INTEGER_KEY = 0x08
 _MAX_DEPTH = 32
-_MAX_KEY = 511
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ def audit_snapshot(path: Path, transaction: int, descriptor: int | None = None) 
 
 def _consecutive(first: MetaPage, second: MetaPage) -> bool:
     for meta in (first, second):
-        if (meta.transaction == 0) != (meta.main.root == _NO_PAGE):
+        if (meta.transaction == 0) != (meta.main.root == NO_PAGE):
             return False
     if first.transaction == second.transaction == 0:
         return True
@@ -141,7 +147,7 @@ def _read_meta(path: Path, descriptor: int, number: int, page_size: int | None) 
         raise IndexDamagedError(f"{path} is truncated: it has no meta page {number}")
     own_number, _, flags = struct.unpack_from("<QHH", page, 0)
     magic, version, address, _map_size = struct.unpack_from("<IIQQ", page, 16)
-    if magic != _MAGIC or version != _DATA_VERSION or flags != _META or own_number != number:
+    if magic != MAGIC or version != DATA_VERSION or flags != META or own_number != number:
         raise IndexDamagedError(f"{where} is not one that LMDB wrote")
     size, free = _tree_root(page, 40)
     _, main = _tree_root(page, 88)
@@ -149,7 +155,7 @@ def _read_meta(path: Path, descriptor: int, number: int, page_size: int | None) 
     sane_size = 512 <= size <= 65536 and size & (size - 1) == 0
     if not sane_size or page_size not in (None, size) or address:
         raise IndexDamagedError(f"{where} holds an impossible page size or address")
-    if free.flags != _INTEGER_KEY or main.flags != 0 or last_page < 1:
+    if free.flags != INTEGER_KEY or main.flags != 0 or last_page < 1:
         raise IndexDamagedError(f"{where} holds impossible flags")
     return MetaPage(size, free, main, last_page, transaction)
 
@@ -189,9 +195,9 @@ class _TreeWalk:
 
     def _walk(self, tree: TreeRoot) -> Iterator[tuple[bytes, bytes | int]]:
         """Yield the key of each leaf node, with its value (its overflow page where it has one)."""
-        if tree.root == _NO_PAGE:
+        if tree.root == NO_PAGE:
             return
-        integer_keys = bool(tree.flags & _INTEGER_KEY)
+        integer_keys = bool(tree.flags & INTEGER_KEY)
         previous: bytes | None = None
         if not 1 <= tree.depth <= _MAX_DEPTH:
             raise self._damage(tree.root, "impossible depth")
@@ -201,13 +207,13 @@ class _TreeWalk:
             page = self._claim(number, 1)
             flags = struct.unpack_from("<H", page, 10)[0]
             is_leaf = depth == tree.depth
-            if flags != (_LEAF if is_leaf else _BRANCH):
+            if flags != (LEAF if is_leaf else BRANCH):
                 raise self._damage(number, "wrong kind of page")
             children = []
             for index, at in enumerate(self._nodes(number, page)):
                 low, high, node_flags, key_size = struct.unpack_from("<HHHH", page, at)
                 key = page[at + 8 : at + 8 + key_size]
-                if len(key) != key_size or key_size > _MAX_KEY:
+                if len(key) != key_size or key_size > MAX_KEY:
                     raise self._damage(number, "a key runs over the page")
                 if not is_leaf:
                     if index and not key:
@@ -225,9 +231,9 @@ class _TreeWalk:
 
     def _nodes(self, number: int, page: bytes) -> list[int]:
         lower, upper = struct.unpack_from("<HH", page, 12)
-        if not (_PAGE_HEADER <= lower <= upper <= len(page)) or lower % 2:
+        if not (PAGE_HEADER <= lower <= upper <= len(page)) or lower % 2:
             raise self._damage(number, "impossible bounds")
-        offsets = list(struct.unpack_from(f"<{(lower - _PAGE_HEADER) // 2}H", page, _PAGE_HEADER))
+        offsets = list(struct.unpack_from(f"<{(lower - PAGE_HEADER) // 2}H", page, PAGE_HEADER))
         if not offsets:
             raise self._damage(number, "an empty page")
         ordered = sorted(offsets)
@@ -242,13 +248,13 @@ class _TreeWalk:
             if start + size > len(page):
                 raise self._damage(number, "a value runs over the page")
             return page[start : start + size]
-        if flags != _BIG_DATA or start + 8 > len(page):
+        if flags != BIG_DATA or start + 8 > len(page):
             raise self._damage(number, "a node of an unknown kind")
         first = int(struct.unpack_from("<Q", page, start)[0])
-        pages = (_PAGE_HEADER - 1 + size) // self._meta.page_size + 1
+        pages = large_value_pages(size, self._meta.page_size)
         head = self._claim(first, pages)
         flags, stored = struct.unpack_from("<HI", head, 10)
-        if flags != _OVERFLOW or stored != pages:
+        if flags != OVERFLOW or stored != pages:
             raise self._damage(first, "the head of a large value is not what was written")
         return first
 
@@ -256,12 +262,12 @@ class _TreeWalk:
         """Free pages may not be in use: LMDB would hand them to the next writer."""
         size = self._meta.page_size
         if isinstance(value, int):
-            head = os.pread(self._descriptor, 8, value * size + _PAGE_HEADER)
+            head = os.pread(self._descriptor, 8, value * size + PAGE_HEADER)
             count = int.from_bytes(head, "little")
             # The length was already checked against the file when the value was claimed.
             if count > self._meta.last_page:
                 raise self._damage(value, "an impossible free list")
-            value = os.pread(self._descriptor, 8 * (count + 1), value * size + _PAGE_HEADER)
+            value = os.pread(self._descriptor, 8 * (count + 1), value * size + PAGE_HEADER)
         count = int.from_bytes(value[:8], "little")
         if len(value) < 8 * (count + 1):
             raise self._damage(self._meta.free.root, "a free list runs over its value")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from engine.errors import IndexDamagedError
 from engine.storage import keys
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
-from engine.storage.envelope import as_array
+from engine.storage.envelope import HEADER_BYTES, as_array
 from engine.storage.environment import read_value
 from engine.storage.manifest import SegmentRecord
 
@@ -28,19 +28,30 @@ class Segment:
     """Read access to the parts of one segment; arrays are views into the memory map.
 
     They are valid as long as the read transaction that they were read in. Each part is verified
-    when it is first used; postings and stored documents piece by piece.
+    when it is first used; postings and stored documents piece by piece. What `before`, the same
+    segment in an earlier commit of the same file, has verified is not verified again.
     """
 
-    def __init__(self, transaction: Any, where: str, record: SegmentRecord) -> None:
+    def __init__(
+        self,
+        transaction: Any,
+        where: str,
+        record: SegmentRecord,
+        before: Segment | None = None,
+    ) -> None:
         self.record = record
         self._transaction = transaction
-        self._where = f"{where}: segment {record.number}"
+        self.where = f"{where}: segment {record.number}"
         self._parts: dict[bytes, npt.NDArray[Any]] = {}
+        self._verified: set[bytes] = set()
+        if before is not None:
+            # Tombstones are the one part that a later commit replaces.
+            self._verified = before._verified - {self._tombstones_key}
         self.tombstones: npt.NDArray[np.uint8] | None = None
         if record.deleted:
             self.tombstones = self.part("tombstones")
             if self.tombstones.nbytes != -(-record.documents // 8):
-                raise IndexDamagedError(f"{self._where} is damaged: its tombstones do not fit")
+                raise IndexDamagedError(f"{self.where} is damaged: its tombstones do not fit")
 
     def part(self, name: str) -> npt.NDArray[Any]:
         """A part of the segment, by its name in `keys.SEGMENT_PARTS`."""
@@ -56,11 +67,17 @@ class Segment:
         array = self._parts.get(key)
         if array is None:
             by_piece = key.rsplit(b"/", 1)[1].decode() in keys.CHECKED_BY_PIECE
+            unchecked = not by_piece and key not in self._verified
             payload = read_value(
-                self._transaction, key, f"{self._where}, {name}", check_payload=not by_piece
+                self._transaction, key, f"{self.where}, {name}", check_payload=unchecked
             )
+            self._verified.add(key)
             array = self._parts[key] = as_array(payload, dtype)
         return array
+
+    @property
+    def _tombstones_key(self) -> bytes:
+        return keys.segment_part(self.record.number, "tombstones")
 
     def forget_parts(self) -> None:
         """Drop all views, so that the transaction can end."""
@@ -90,8 +107,12 @@ class Segment:
 
     def id_of(self, document: int) -> str:
         """External id of a local document."""
+        return self.encoded_id(document).decode()
+
+    def encoded_id(self, document: int) -> bytes:
+        """External id of a local document, in UTF-8."""
         offsets = self.part("id-offsets")
-        return bytes(self.part("ids")[offsets[document] : offsets[document + 1]]).decode()
+        return bytes(self.part("ids")[offsets[document] : offsets[document + 1]])
 
     def find(self, identifier: bytes) -> int | None:
         """Local document with the given external id, deleted ones left out."""
@@ -118,6 +139,20 @@ class Segment:
         found = ((i, self.find(identifiers[i])) for i in candidates.tolist())
         return [(i, document) for i, document in found if document is not None]
 
+    def document_lengths(self) -> npt.NDArray[np.int64]:
+        """Bytes of the id and the stored document of each document, (N,) int64."""
+        names = ["id-offsets", *(["document-offsets"] if self.record.has_documents else [])]
+        lengths = np.zeros(self.record.documents, np.int64)
+        for name in names:
+            lengths += np.diff(self.part(name)).astype(np.int64)
+        return lengths
+
+    def document_bytes(self) -> int:
+        """Bytes of all ids and stored documents, deleted ones included; nothing is read."""
+        names = ("ids", "documents") if self.record.has_documents else ("ids",)
+        stored = [self._transaction.get(keys.segment_part(self.record.number, at)) for at in names]
+        return sum(len(value) - HEADER_BYTES for value in stored if value is not None)
+
     def content_hash(self, document: int) -> bytes | None:
         """16-byte hash of the text that a document was encoded from; None where none was kept."""
         if not self.record.has_documents:
@@ -136,7 +171,7 @@ class Segment:
         data = self.part("documents")[offsets[document] : offsets[document + 1]]
         if zlib.crc32(data.data) != self.part("document-checksums")[document]:
             raise IndexDamagedError(
-                f"{self._where} is damaged: stored document {document} is not what was written"
+                f"{self.where} is damaged: stored document {document} is not what was written"
             )
         return bytes(data)
 

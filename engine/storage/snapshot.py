@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from engine.storage.envelope import as_array
 from engine.storage.environment import Environment, read_value
 from engine.storage.manifest import Manifest
 from engine.storage.segment import Segment
+from engine.storage.unfinished_run import UnfinishedRun, load_runs
 
 _live: weakref.WeakSet[Snapshot] = weakref.WeakSet()
 
@@ -25,10 +27,15 @@ class Snapshot:
 
     Documents are numbered through all segments, in the order in which they were added; that
     number breaks ties between equal scores.
+
+    Args:
+        path: directory of the index.
+        before: an earlier commit, which may be closed; what it verified is not verified again.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, before: Snapshot | None = None) -> None:
         self.path = Path(path)
+        self._place = self.path.absolute()
         self._environment = Environment.attach(self.path)
         try:
             self._transaction = self._environment.begin_read()
@@ -37,8 +44,11 @@ class Snapshot:
             raise
         try:
             self.manifest = self._read_manifest()
-            self.segments = [
-                Segment(self._transaction, str(self.path), record)
+            known: dict[int, Segment] = {}
+            if before is not None and self.shares_file_with(before):
+                known = {segment.record.number: segment for segment in before.segments}
+            self.segments: list[Segment] = [
+                Segment(self._transaction, str(self.path), record, known.get(record.number))
                 for record in self.manifest.segments
             ]
             counts = [record.documents for record in self.manifest.segments]
@@ -67,6 +77,61 @@ class Snapshot:
     def file_bytes(self) -> int:
         """Size of the index on disk, in bytes."""
         return self._environment.file_bytes()
+
+    def page_size(self) -> int:
+        """Bytes of a page of the index."""
+        return self._environment.page_size()
+
+    @property
+    def identity(self) -> tuple[int, int, int]:
+        """What tells this commit from every other: its file, and its number in it."""
+        return (*self._environment.key, self.manifest.transaction)
+
+    def shares_file_with(self, other: Snapshot) -> bool:
+        """Whether both are commits of one file, as this process has it open.
+
+        What is in a segment of both is then the same memory.
+        """
+        return self._environment is other._environment
+
+    def is_newest(self) -> bool:
+        """Whether this is still the newest commit of the index that its path leads to.
+
+        Raises:
+            IndexDamagedError: the meta pages are damaged.
+        """
+        environment = self._environment
+        return (
+            environment.is_at(self._place)
+            and environment.newest_transaction() == self.manifest.transaction
+        )
+
+    def is_overwritten(self) -> bool:
+        """Whether pages of this commit may hold something else by now.
+
+        A writer waits for every reader in the table of readers. Where the table cannot be written
+        to, a commit is safe until the second one after it.
+        """
+        environment = self._environment
+        return (
+            not environment.has_reader_table
+            and environment.newest_transaction() > self.manifest.transaction + 1
+        )
+
+    def entries(self, prefix: bytes = b"") -> Iterator[tuple[bytes, memoryview]]:
+        """Keys that begin with `prefix`, in order, each with its value as a view into the map.
+
+        The value is as it is stored, with its header, and not checked.
+        """
+        cursor = self._transaction.cursor()
+        try:
+            if cursor.set_range(prefix):
+                for key, value in cursor:
+                    if not bytes(key).startswith(prefix):
+                        return
+                    yield bytes(key), value
+        finally:
+            cursor.close()
 
     def _read_manifest(self) -> Manifest:
         if self._transaction.get(keys.MANIFEST) is None:
@@ -97,6 +162,14 @@ class Snapshot:
             raise IndexDamagedError(f"{where} are damaged: not one a vocabulary entry")
         return weights
 
+    def unfinished_runs(self) -> tuple[UnfinishedRun, ...]:
+        """Runs that filled this index and have not come to their end."""
+        if self._transaction.get(keys.UNFINISHED_RUNS) is None:
+            return ()
+        where = f"{self.path}: unfinished runs"
+        payload = read_value(self._transaction, keys.UNFINISHED_RUNS, where)
+        return load_runs(bytes(payload), str(self.path))
+
     def locate(self, document: int) -> tuple[Segment, int]:
         """Segment and local document of a global document number."""
         at = int(np.searchsorted(self.first_documents, document, side="right")) - 1
@@ -118,11 +191,9 @@ class Snapshot:
     def stored_bytes(self) -> dict[str, int]:
         """Bytes of each kind of stored value, by part name, and of the file as a whole."""
         totals: dict[str, int] = {}
-        cursor = self._transaction.cursor()
-        for key, value in cursor:
-            name = bytes(key).decode("ascii", "replace").rsplit("/", 1)[-1]
+        for key, value in self.entries():
+            name = key.decode("ascii", "replace").rsplit("/", 1)[-1]
             totals[name] = totals.get(name, 0) + len(value)
-        cursor.close()
         return totals
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,8 @@ from engine.errors import (
 )
 from engine.storage import keys
 from engine.storage.block import InvertedBlock
-from engine.storage.environment import Environment, remove_uncommitted, writer_lock
+from engine.storage.environment import Environment, remove_uncommitted
+from engine.storage.index_folder import DATA_FILE, remove_leftovers
 from engine.storage.manifest import (
     BlockRecord,
     Manifest,
@@ -32,6 +33,8 @@ from engine.storage.manifest import (
 )
 from engine.storage.segment import encode_documents, encode_ids
 from engine.storage.snapshot import Snapshot
+from engine.storage.unfinished_run import UnfinishedRun, dump_runs
+from engine.storage.writer_lock import writer_lock
 from engine.version import __version__
 
 
@@ -58,11 +61,26 @@ class SegmentContent:
     content_hashes: Sequence[bytes] | None = None
 
 
+class MergedSegments(NamedTuple):
+    """Neighbouring segments, by their numbers, and the one that takes their place."""
+
+    numbers: Sequence[int]
+    content: SegmentContent
+
+
 class StoreWriter:
     """The one writer of an index, from creation to `close`.
 
+    Args:
+        path: directory of the index.
+        vocabulary_size: V; None takes an existing index as it is, whatever it was built with.
+        max_weight: largest weight of a new index, a power of two; None while it is unknown.
+        query_side: the model of the index; None without one.
+        wait: how many seconds to wait for another writer to finish.
+
     Raises:
         IndexLockedError: there is another writer.
+        IndexNotFoundError: there is no index, and `vocabulary_size` is None.
         ModelMismatchError: the index was built with another model.
         IndexDamagedError, IndexFormatError: the existing index cannot be read.
     """
@@ -71,32 +89,41 @@ class StoreWriter:
         self,
         path: str | Path,
         *,
-        vocabulary_size: int,
-        max_weight: float | None,
-        query_side: QuerySide | None,
+        vocabulary_size: int | None = None,
+        max_weight: float | None = None,
+        query_side: QuerySide | None = None,
+        wait: float = 0.0,
     ) -> None:
         self.path = Path(path).absolute()
-        self._lock = writer_lock(self.path)
+        if vocabulary_size is None and not (self.path / DATA_FILE).exists():
+            # Before the lock is taken, which would make a folder where there is none.
+            raise self._nothing()
+        self._lock = writer_lock(self.path, wait)
         self._lock.__enter__()
         try:
-            self._environment = Environment.attach(self.path, create=True)
+            remove_leftovers(self.path)
+            self._environment = Environment.attach(self.path, create=vocabulary_size is not None)
         except BaseException:
             self._lock.__exit__(None, None, None)
             raise
         self._is_new = False
         self._is_closed = False
         try:
-            existing = self._existing_manifest()
+            existing, self._stored_runs = self._read_newest()
+            self.unfinished_runs = self._stored_runs
             self._is_new = existing is None
             self._pending_query_side = query_side if existing is None else None
             if existing is None:
+                if vocabulary_size is None:
+                    raise self._nothing()
                 existing = Manifest(
                     vocabulary_size=vocabulary_size,
                     quantization=Quantization(max_weight or 0.0),
                     model=query_side.record if query_side else None,
                 )
             self.manifest = existing
-            self._refuse_other_model(vocabulary_size, query_side)
+            if vocabulary_size is not None:
+                self.refuse_other_model(vocabulary_size, query_side)
         except BaseException:
             self.close()
             raise
@@ -125,9 +152,11 @@ class StoreWriter:
         never_committed = False
         if self._is_new:
             with contextlib.suppress(EngineError):
-                never_committed = self._existing_manifest() is None
+                never_committed = self._read_newest()[0] is None
         self._environment.detach()
-        if never_committed and self._environment.is_closed:
+        # A process that was forked from the writer's has nothing to tidy up.
+        is_own = not self._environment.is_inherited
+        if never_committed and is_own and self._environment.is_closed:
             remove_uncommitted(self.path)
         self._lock.__exit__(None, None, None)
 
@@ -138,15 +167,16 @@ class StoreWriter:
                 self.manifest, quantization=Quantization(max_weight)
             )
 
-    def snapshot(self) -> Snapshot | None:
-        """Open the newest commit; None before the first."""
-        return Snapshot(self.path) if self.manifest.transaction else None
+    def snapshot(self, before: Snapshot | None = None) -> Snapshot | None:
+        """Open the newest commit, after `before`; None where there is none yet."""
+        return Snapshot(self.path, before) if self.manifest.transaction else None
 
     def commit(
         self,
         added: Sequence[SegmentContent] = (),
         deleted: dict[int, npt.NDArray[np.bool_]] | None = None,
         dropped: Sequence[int] = (),
+        merged: MergedSegments | None = None,
     ) -> Manifest:
         """Publish new segments and deletions together; all of it, or nothing.
 
@@ -156,6 +186,8 @@ class StoreWriter:
                 those of earlier commits included. May name segments of `added`, whose numbers
                 begin at `self.manifest.next_segment`.
             dropped: numbers of segments that are removed.
+            merged: segments that are replaced by one with the same live documents, as they are
+                after this commit.
 
         Raises:
             IndexWriteError: the disk is full, or the like; the index is as it was.
@@ -165,14 +197,21 @@ class StoreWriter:
             raise UsageError(f"this writer of {self.path} is closed; open another")
         deleted = deleted or {}
         puts: list[tuple[bytes, Any]] = []
-        removed = [one for one in self.manifest.segments if one.number in dropped]
+        gone = {*dropped, *(merged.numbers if merged else ())}
+        removed = [one for one in self.manifest.segments if one.number in gone]
         deletes = [key for record in removed for key in _segment_keys(record)]
-        records = [one for one in self.manifest.segments if one.number not in dropped]
+        records = list(self.manifest.segments)
         number = self.manifest.next_segment
         for content in added:
-            puts.extend(_segment_values(number, content))
-            records.append(_segment_record(number, content))
+            puts.extend(segment_values(number, content))
+            records.append(segment_record(number, content))
             number += 1
+        if merged is not None:
+            place = [one.number for one in records].index(merged.numbers[0])
+            puts.extend(segment_values(number, merged.content))
+            records.insert(place, segment_record(number, merged.content))
+            number += 1
+        records = [one for one in records if one.number not in gone]
         for at, record in enumerate(records):
             mask = deleted.get(record.number)
             if mask is not None:
@@ -180,6 +219,10 @@ class StoreWriter:
                 records[at] = dataclasses.replace(record, deleted=count)
                 bits = np.packbits(mask, bitorder="little")
                 puts.append((keys.segment_part(record.number, "tombstones"), bits))
+        if self.unfinished_runs:
+            puts.append((keys.UNFINISHED_RUNS, dump_runs(self.unfinished_runs)))
+        elif self._stored_runs:
+            deletes.append(keys.UNFINISHED_RUNS)
         if self._pending_query_side is not None:
             puts.append((keys.TOKENIZER, self._pending_query_side.tokenizer_json))
             weights = self._pending_query_side.static_weights.astype("<f4")
@@ -199,19 +242,36 @@ class StoreWriter:
         )
         self.manifest = dataclasses.replace(draft, transaction=transaction)
         self._pending_query_side = None
+        self._stored_runs = self.unfinished_runs
         self._is_new = False
         return self.manifest
 
-    def _existing_manifest(self) -> Manifest | None:
+    @property
+    def has_unsaved_runs(self) -> bool:
+        """Whether `unfinished_runs` was changed since the last commit."""
+        return self.unfinished_runs != self._stored_runs
+
+    def _nothing(self) -> IndexNotFoundError:
+        return IndexNotFoundError(
+            f"no index at {self.path}; create one with `engine index CATALOG --index {self.path}`"
+        )
+
+    def _read_newest(self) -> tuple[Manifest | None, tuple[UnfinishedRun, ...]]:
         try:
             snapshot = Snapshot(self.path)
         except IndexNotFoundError:
-            return None
-        manifest = snapshot.manifest
-        snapshot.close()
-        return manifest
+            return None, ()
+        try:
+            return snapshot.manifest, snapshot.unfinished_runs()
+        finally:
+            snapshot.close()
 
-    def _refuse_other_model(self, vocabulary_size: int, query_side: QuerySide | None) -> None:
+    def refuse_other_model(self, vocabulary_size: int, query_side: QuerySide | None) -> None:
+        """Check that vectors belong to this index.
+
+        Raises:
+            ModelMismatchError: it was built with another model, or vectors of another width.
+        """
         have, want = self.manifest.model, query_side.record if query_side else None
         if have is None and want is None and self.manifest.vocabulary_size == vocabulary_size:
             return
@@ -227,12 +287,13 @@ class StoreWriter:
 
         raise ModelMismatchError(
             f"{self.path} was built with {describe(have, self.manifest.vocabulary_size)}, and "
-            f"these documents come from {describe(want, vocabulary_size)}; index into another "
-            "folder with --index, or name the same model with --model"
+            f"these documents come from {describe(want, vocabulary_size)}; name that model with "
+            "--model, build this index anew with --rebuild, or another with --index"
         )
 
 
-def _segment_record(number: int, content: SegmentContent) -> SegmentRecord:
+def segment_record(number: int, content: SegmentContent) -> SegmentRecord:
+    """What the manifest says of a new segment."""
     return SegmentRecord(
         number=number,
         documents=len(content.ids),
@@ -257,7 +318,8 @@ def _segment_keys(record: SegmentRecord) -> Iterator[bytes]:
             yield keys.block_part(record.number, block, name)
 
 
-def _segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:
+def segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:
+    """Key and payload of each part of a new segment; some payloads are functions that make it."""
     parts: dict[str, Any] = dict(encode_ids(content.ids))
     if content.documents is not None and content.content_hashes is not None:
         parts.update(encode_documents(content.documents))

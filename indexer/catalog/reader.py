@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 from engine.errors import CatalogError, UsageError
 from indexer.catalog.delimited import DelimitedTable
@@ -16,7 +17,7 @@ from indexer.catalog.lines import read_lines
 from indexer.catalog.parquet import ParquetTable
 from indexer.catalog.record import BadRow, CatalogRecord, Refusal, Row
 from indexer.catalog.rejects import Reject, RejectLog
-from indexer.catalog.sources import CatalogSource, OpenCatalog, empty
+from indexer.catalog.sources import CatalogSource, EmptyCatalogError, OpenCatalog, empty
 
 MAX_RECORD_BYTES = 16 * 2**20
 
@@ -43,6 +44,8 @@ class CatalogReader:
         strict: bool = False,
         rejects: RejectLog | None = None,
         max_record_bytes: int = MAX_RECORD_BYTES,
+        stdin: Path | None = None,
+        allow_empty: bool = False,
     ) -> None:
         """Check that every file is there, readable, not empty and of a known format.
 
@@ -55,6 +58,8 @@ class CatalogReader:
             strict: raise at the first bad record instead of logging it.
             rejects: where bad records go; by default they are only counted.
             max_record_bytes: longer lines are rejected, without being read into memory.
+            stdin: a file with what standard input gave, where that must be read twice.
+            allow_empty: read a file without any content as a catalog without records.
 
         Raises:
             CatalogError: a file is missing, not permitted, empty, a directory or unreadable.
@@ -62,14 +67,20 @@ class CatalogReader:
         """
         if not paths:
             raise UsageError("No catalog was given. Name a file, or - for standard input.")
-        self._sources = [CatalogSource.find(path) for path in paths]
-        if sum(source.path is None for source in self._sources) > 1:
+        if [os.fspath(path) for path in paths].count("-") > 1:
             raise UsageError("Standard input (-) was given twice; it can be read only once.")
         if max_record_bytes < 1:
             raise UsageError(f"max_record_bytes is {max_record_bytes}; it must be at least 1.")
         self._id_field = id_field
         self._text_fields = tuple(text_fields)
         self._chosen = (*self._text_fields, *([] if id_field is None else [id_field]))
+        self._allow_empty = allow_empty
+        self._sources: list[CatalogSource] = []
+        for path in paths:
+            with self._empty_if_allowed():
+                source = CatalogSource.find(path, stdin)
+                source.check(self._chosen)
+                self._sources.append(source)
         self.strict = strict
         self._max_record_bytes = max_record_bytes
         self.rejects = RejectLog() if rejects is None else rejects
@@ -81,8 +92,11 @@ class CatalogReader:
         self._table: tuple[ParquetTable, int] | None = None
         self._selectors: list[FieldSelector] = []
         self._started = False
-        for source in self._sources:
-            source.check(self._chosen)
+
+    @property
+    def names(self) -> list[str]:
+        """The catalogs as they were named, `<stdin>` for standard input."""
+        return [source.name for source in self._sources]
 
     @property
     def bytes_read(self) -> int:
@@ -119,6 +133,7 @@ class CatalogReader:
             selector = FieldSelector(source.name, self._id_field, self._text_fields)
             self._selectors.append(selector)
             with (
+                self._empty_if_allowed(),
                 source.open(self._chosen) as catalog,
                 closing(self._rows(source, catalog, selector)) as rows,
             ):
@@ -129,6 +144,14 @@ class CatalogReader:
         if not self.records_read:
             for selector in self._selectors:
                 selector.check_something_found()
+
+    @contextmanager
+    def _empty_if_allowed(self) -> Iterator[None]:
+        try:
+            yield
+        except EmptyCatalogError:
+            if not self._allow_empty:
+                raise
 
     def _rows(
         self, source: CatalogSource, catalog: OpenCatalog, selector: FieldSelector

@@ -53,15 +53,20 @@ class CatalogSource:
     size: int | None
 
     @classmethod
-    def find(cls, path: str | os.PathLike[str]) -> CatalogSource:
+    def find(cls, path: str | os.PathLike[str], stdin: Path | None = None) -> CatalogSource:
         """Return the source for a path, or for `-`, after checking that it can be read.
+
+        Args:
+            path: the file, or `-` for standard input.
+            stdin: the file with what standard input gave, where that was taken already.
 
         Raises:
             CatalogError: nothing is there, or it is a directory, empty or not permitted.
         """
         given = os.fspath(path)
         if given == "-":
-            return cls(STDIN_NAME, None, None)
+            size = None if stdin is None else stdin.stat().st_size
+            return cls(STDIN_NAME, stdin, size)
         try:
             status = Path(given).stat()
         except (OSError, ValueError) as error:
@@ -129,9 +134,13 @@ class CatalogSource:
         return cast(ByteSource, sys.stdin.buffer)
 
 
-def empty(name: str) -> CatalogError:
+class EmptyCatalogError(CatalogError):
+    """There is nothing in a source."""
+
+
+def empty(name: str) -> EmptyCatalogError:
     """Return the error for a source in which there is nothing."""
-    return CatalogError(f"{name}: the file is empty. Check how it was written.")
+    return EmptyCatalogError(f"{name}: the file is empty. Check how it was written.")
 
 
 def _unopened(name: str, error: Exception) -> CatalogError:

@@ -27,7 +27,8 @@ def find_model_directory(
     name = os.fspath(name_or_path)
     path = Path(name).expanduser()
     if path.is_dir():
-        return name, path
+        # Recorded in an index: it must lead to the same model wherever it is read.
+        return str(path.absolute()), path
     if path.exists():
         raise ModelError(f"model {name!r} is a file: give the directory that holds the model")
     if not isinstance(name_or_path, str) or not _is_hub_name(name):

@@ -13,8 +13,8 @@ import pytest
 
 from engine.storage import keys
 from engine.storage.envelope import seal
-from engine.storage.environment import writer_lock
 from engine.storage.snapshot import Snapshot
+from engine.storage.writer_lock import writer_lock
 from tests.engine.cli.commands import Outcome, engine
 
 

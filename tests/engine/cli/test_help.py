@@ -12,7 +12,7 @@ from engine.cli.group import engine
 from engine.cli.options import DEFAULT_INDEX
 
 # These work on the index of a shop; those that train and measure models do not.
-ON_AN_INDEX = ["index", "search", "explain", "encode", "info", "get"]
+ON_AN_INDEX = ["index", "sync", "delete", "search", "explain", "encode", "info", "get"]
 COMMANDS = [*ON_AN_INDEX, "train", "evaluate"]
 
 

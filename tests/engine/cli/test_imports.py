@@ -57,6 +57,20 @@ def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
     assert not loaded(shop, *arguments) & (HEAVY | {"indexer"})
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["index", "catalog.jsonl"],
+        ["sync", "catalog.jsonl"],
+        ["sync", "catalog.jsonl", "--dry-run"],
+        ["delete", "nobody"],
+    ],
+)
+def test_what_encodes_nothing_loads_no_model(shop: Path, arguments: list[str]) -> None:
+    names = loaded(shop, *arguments)
+    assert not names & {"torch", "transformers", "numba"}
+
+
 def test_importing_the_package_is_light() -> None:
     program = "import sys, engine; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run(

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -81,3 +83,38 @@ def test_a_tokenizer_that_cannot_be_read(content: bytes) -> None:
 def test_too_few_weights() -> None:
     with pytest.raises(ModelError, match="11 tokens, but there are 3"):
         QueryEncoder(tokenizer_json(), np.ones(3, np.float32))
+
+
+def lying(**model: object) -> bytes:
+    """A tokenizer.json that is well-formed, and wrong."""
+    content = json.loads(tokenizer_json())
+    content["model"] = {**content["model"], **model}
+    return json.dumps(content).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"[" * 10_000,
+        lying(type="Nonsense"),
+        # The library panics over this one, which Python sees as no ordinary exception.
+        lying(type="BPE", vocab={"a": 0}, merges=["a a"]),
+    ],
+)
+def test_tokenizers_that_cannot_be_read(content: bytes) -> None:
+    with pytest.raises(ModelError, match="cannot be read"):
+        QueryEncoder(content, WEIGHTS)
+
+
+@pytest.mark.parametrize(
+    "content", [lying(unk_token="nowhere"), lying(vocab={"[UNK]": 0, "sa": 999_999})]
+)
+def test_tokenizers_that_cannot_encode(content: bytes) -> None:
+    encoder = QueryEncoder(content, WEIGHTS)
+    with pytest.raises(ModelError, match="cannot encode"):
+        encoder.encode("zzz sa")
+    with pytest.raises(ModelError, match="cannot encode"):
+        encoder.encode_batch(["zzz sa"])

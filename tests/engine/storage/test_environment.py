@@ -10,8 +10,9 @@ import lmdb
 import pytest
 
 from engine.errors import EngineError, IndexDamagedError, IndexNotFoundError, IndexWriteError
-from engine.storage import environment
-from engine.storage.environment import Environment, writer_lock
+from engine.storage import lmdb_handle
+from engine.storage.environment import Environment
+from engine.storage.writer_lock import writer_lock
 from tests.engine.storage.contents import open_store, segment_of
 
 
@@ -90,7 +91,7 @@ def test_smaller_maps_are_tried(path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(lmdb, "open", limited)
     Environment.attach(path).detach()
-    assert sizes == list(environment._MAP_SIZES[:3])
+    assert sizes == list(lmdb_handle._MAP_SIZES[:3])
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,8 @@ def test_what_lmdb_refuses_to_open(
 def test_more_snapshots_than_there_are_readers(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "_MAX_READERS", 4)
-    monkeypatch.setattr(environment, "_LOCK_FILE_BYTES", 192 + 3 * 64)
+    monkeypatch.setattr(lmdb_handle, "_MAX_READERS", 4)
+    monkeypatch.setattr(lmdb_handle, "LOCK_FILE_BYTES", 192 + 3 * 64)
     (path / "lock.mdb").unlink()
     opened = Environment.attach(path)
     transactions = []
@@ -130,5 +131,5 @@ def test_more_snapshots_than_there_are_readers(
 
 def test_the_lock_file_has_its_space(path: Path) -> None:
     status = (path / "lock.mdb").stat()
-    assert status.st_size == environment._LOCK_FILE_BYTES
+    assert status.st_size == lmdb_handle.LOCK_FILE_BYTES
     assert status.st_blocks * 512 >= status.st_size

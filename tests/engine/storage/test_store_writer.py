@@ -23,7 +23,7 @@ from engine.errors import (
     UsageError,
 )
 from engine.search_engine import SearchEngine
-from engine.storage import environment
+from engine.storage import environment, lmdb_handle, writer_lock
 from engine.storage.envelope import seal
 from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
@@ -204,7 +204,7 @@ def test_a_full_disk_does_not_kill_who_opens_an_index(path: Path, small_disk: Pa
 
 
 def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(environment, "_MAP_SIZES", (1 << 17,))
+    monkeypatch.setattr(lmdb_handle, "_MAP_SIZES", (1 << 17,))
     path = tmp_path / "index"
     with open_store(path) as store:
         store.commit([large_segment(0, 2)])
@@ -220,7 +220,7 @@ def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_map_does_not_move_from_under_a_reader(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "_MAP_SIZES", (1 << 18,))
+    monkeypatch.setattr(lmdb_handle, "_MAP_SIZES", (1 << 18,))
     path = tmp_path / "index"
     with open_store(path) as store:
         store.commit([large_segment(0, 2)])
@@ -255,7 +255,7 @@ def test_a_lock_whose_file_was_removed_is_no_lock(
 ) -> None:
     """A writer that leaves nothing behind removes the lock that the next one has just opened."""
     path = tmp_path / "index"
-    original = environment._open_writer_lock
+    original = writer_lock._open_writer_lock
 
     def removed_meanwhile(folder: Path) -> int:
         monkeypatch.undo()
@@ -263,7 +263,7 @@ def test_a_lock_whose_file_was_removed_is_no_lock(
         (folder / "writer.lock").unlink()
         return descriptor
 
-    monkeypatch.setattr(environment, "_open_writer_lock", removed_meanwhile)
+    monkeypatch.setattr(writer_lock, "_open_writer_lock", removed_meanwhile)
     with open_store(path) as store:
         with pytest.raises(IndexLockedError):
             open_store(path)

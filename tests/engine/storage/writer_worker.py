@@ -18,10 +18,15 @@ import sys
 from pathlib import Path
 
 from engine import EngineError
-from engine.storage.environment import writer_lock
+from engine.storage.writer_lock import writer_lock
 from tests.engine.storage.contents import large_segment, open_store
 
 DOCUMENTS_A_COMMIT = 7
+
+
+def say(what: object) -> None:
+    # In one piece, so that a process which is killed says all of it or nothing.
+    os.write(1, f"{what}\n".encode())
 
 
 def forever(path: Path) -> None:
@@ -29,13 +34,13 @@ def forever(path: Path) -> None:
         child = os.fork()
         if child:
             os.waitpid(child, 0)
-            print("dead", flush=True)
+            say("dead")
             continue
-        print(os.getpid(), flush=True)
+        say(os.getpid())
         with open_store(path) as store:
             while True:
                 store.commit([large_segment(store.manifest.documents, DOCUMENTS_A_COMMIT)])
-                print(store.manifest.documents, flush=True)
+                say(store.manifest.documents)
 
 
 def limited(path: Path) -> None:

@@ -1,0 +1,199 @@
+"""One commit of an index, opened for searching; closed when the last search in it has ended."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from engine.errors import DocumentNotFoundError, EngineError, UsageError
+from engine.results import Hit, Match, QueryToken, SearchResults
+from engine.retrieval.query_encoder import QueryEncoder
+from engine.retrieval.scorer import ScoredDocuments, Scorer, Terms, Weights
+from engine.storage.snapshot import Snapshot
+
+_NO_KNOWN_TOKEN = "no word of this query is in the model's vocabulary"
+_EMPTY_INDEX = "the index holds no documents"
+
+
+class OpenedCommit:
+    """A snapshot with what it takes to search it; used as a context manager by every call.
+
+    Args:
+        path: directory of the index, whose newest commit is opened.
+        before: the commit that was open before; what it verified and is unchanged is not verified
+            again, and its tokenizer is used again.
+
+    Raises:
+        IndexNotFoundError, IndexFormatError, IndexDamagedError: see `SearchEngine.open`.
+    """
+
+    def __init__(self, path: Path, before: OpenedCommit | None = None) -> None:
+        known = None if before is None or before.is_inherited else before
+        self.snapshot: Snapshot = Snapshot(path, known.snapshot if known else None)
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._calls = 0
+        self._is_ended = False
+        try:
+            self.scorer: Scorer = Scorer(self.snapshot, known.scorer if known else None)
+            self._encoder = self._query_encoder(before)
+        except BaseException:
+            self.snapshot.close()
+            raise
+
+    def _query_encoder(self, before: OpenedCommit | None) -> QueryEncoder | None:
+        model = self.snapshot.manifest.model
+        if model is None:
+            return None
+        if before is not None and before.snapshot.manifest.model == model:
+            return before._encoder
+        weights = self.snapshot.static_weights()
+        return QueryEncoder(self.snapshot.tokenizer_json(), weights, model.query_prompt)
+
+    @property
+    def is_inherited(self) -> bool:
+        """Whether it was opened before this process was forked."""
+        return self._process != os.getpid()
+
+    def begin(self) -> bool:
+        """Count a call that begins; False when this commit is closed to new ones.
+
+        Raises:
+            EngineError: a writer that cannot see this reader has overwritten what it reads.
+        """
+        if self.snapshot.is_overwritten():
+            raise EngineError(
+                f"{self.snapshot.path}: a writer has gone on without this process, which has no "
+                "permission to write to lock.mdb and so cannot be waited for; call refresh(), or "
+                "give it that permission"
+            )
+        with self._changed:
+            if self._is_ended:
+                return False
+            self._calls += 1
+            return True
+
+    def __enter__(self) -> OpenedCommit:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with self._changed:
+            self._calls -= 1
+            is_last = self._is_ended and not self._calls
+            if is_last:
+                self._changed.notify_all()
+        if is_last:
+            self.snapshot.close()
+
+    def end(self, *, wait: bool) -> None:
+        """Refuse new calls; the snapshot is closed once the last call under way has ended.
+
+        Args:
+            wait: come back only then.
+        """
+        if self.is_inherited:
+            # Its calls and its lock are those of threads that are not in this process.
+            self.snapshot.close()
+            return
+        with self._changed:
+            self._is_ended = True
+            if self._calls:
+                while wait and self._calls:
+                    self._changed.wait()
+                return
+        self.snapshot.close()
+
+    def text_encoder(self) -> QueryEncoder:
+        """The query encoder of the index.
+
+        Raises:
+            UsageError: it has none.
+        """
+        if self._encoder is None:
+            raise UsageError(
+                f"{self.snapshot.path} was written from vectors without a model, so it cannot "
+                "encode text; use search_vector(term_ids, weights)"
+            )
+        return self._encoder
+
+    def results(
+        self,
+        query: str,
+        terms: Terms,
+        weights: Weights,
+        found: ScoredDocuments,
+        offset: int,
+        explain: bool,
+        begun: float,
+    ) -> SearchResults:
+        """What a search returns, with the documents of its hits."""
+        hits = tuple(
+            self.hit(
+                rank,
+                document,
+                score,
+                self.matches(document, terms, weights) if explain else None,
+            )
+            for rank, (document, score) in enumerate(
+                zip(
+                    found.documents[offset:].tolist(),
+                    found.scores[offset:].tolist(),
+                    strict=True,
+                ),
+                start=offset + 1,
+            )
+        )
+        reason = None
+        if not len(terms):
+            reason = _NO_KNOWN_TOKEN
+        elif not self.snapshot.manifest.documents:
+            reason = _EMPTY_INDEX
+        tokens = self.tokens(terms, weights)
+        took = (time.perf_counter() - begun) * 1000
+        return SearchResults(query, hits, tokens, took, reason)
+
+    def hit(self, rank: int, document: int, score: float, matches: tuple[Match, ...] | None) -> Hit:
+        """A document as a result."""
+        segment, local = self.snapshot.locate(document)
+        return Hit(rank, segment.id_of(local), score, matches, segment.stored_document(local))
+
+    def matches(self, document: int, terms: Terms, weights: Weights) -> tuple[Match, ...]:
+        """The terms of a query that a document is indexed under, best contribution first."""
+        document_weights, contributions = self.scorer.contributions(document, terms, weights)
+        found = [
+            Match(self._token(term), weight, document_weight, contribution)
+            for term, weight, document_weight, contribution in zip(
+                terms.tolist(),
+                weights.tolist(),
+                document_weights.tolist(),
+                contributions.tolist(),
+                strict=True,
+            )
+            if document_weight
+        ]
+        return tuple(sorted(found, key=lambda match: -match.contribution))
+
+    def tokens(self, terms: Terms, weights: Weights) -> tuple[QueryToken, ...]:
+        """The terms of a query as people read them, the highest weight first."""
+        pairs = zip(terms.tolist(), weights.tolist(), strict=True)
+        ordered = sorted(pairs, key=lambda pair: -pair[1])
+        return tuple(QueryToken(self._token(term), weight) for term, weight in ordered)
+
+    def _token(self, term: int) -> str:
+        return f"#{term}" if self._encoder is None else self._encoder.token(term)
+
+    def find(self, id: str) -> int:
+        """Number of the document with an external id.
+
+        Raises:
+            DocumentNotFoundError: there is none.
+            UsageError: it is not text.
+        """
+        if not isinstance(id, str):
+            raise UsageError(f"an id is text, as a hit's .id, not {type(id).__name__}: {id!r}")
+        document = self.snapshot.find(id)
+        if document is None:
+            raise DocumentNotFoundError(f"{self.snapshot.path} has no document with id {id!r}")
+        return document
