@@ -1,5 +1,6 @@
 """Sábana: search over learned sparse vectors, without a neural network at query time."""
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from engine.errors import (
@@ -21,9 +22,13 @@ from engine.version import __version__
 
 if TYPE_CHECKING:
     from engine.search_engine import SearchEngine
+    from engine.storage.backup import back_up, stream_backup
+    from engine.storage.verification import verify_index
+    from engine.storage.verification_report import Damage, VerificationReport
 
 __all__ = [
     "CatalogError",
+    "Damage",
     "DocumentNotFoundError",
     "EngineError",
     "Explanation",
@@ -42,18 +47,29 @@ __all__ = [
     "SearchEngine",
     "SearchResults",
     "UsageError",
+    "VerificationReport",
     "__version__",
+    "back_up",
+    "stream_backup",
+    "verify_index",
 ]
+
+# Numba takes most of the time of an import, NumPy the rest: `engine --help` uses neither.
+_HOMES = {
+    "Damage": "engine.storage.verification_report",
+    "SearchEngine": "engine.search_engine",
+    "VerificationReport": "engine.storage.verification_report",
+    "back_up": "engine.storage.backup",
+    "stream_backup": "engine.storage.backup",
+    "verify_index": "engine.storage.verification",
+}
 
 
 def __getattr__(name: str) -> object:
-    # Numba takes most of the time of an import: `engine --help` has no use for it.
-    if name == "SearchEngine":
-        from engine.search_engine import SearchEngine
-
-        globals()[name] = SearchEngine
-        return SearchEngine
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+    return value
 
 
 def __dir__() -> list[str]:

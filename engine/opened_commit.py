@@ -37,8 +37,9 @@ class OpenedCommit:
         self._calls = 0
         self._is_ended = False
         try:
-            self.scorer: Scorer = Scorer(self.snapshot, known.scorer if known else None)
+            # First, as it checks the width of the vocabulary that the scorer's tables take.
             self._encoder = self._query_encoder(before)
+            self.scorer: Scorer = Scorer(self.snapshot, known.scorer if known else None)
         except BaseException:
             self.snapshot.close()
             raise

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, overload
 
+from engine.errors import IndexDamagedError
 from engine.storage.unfinished_run import UnfinishedRun
 
 
@@ -48,8 +49,20 @@ class Hit:
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The document as it was indexed; empty where none was stored with its vector."""
-        return {} if self.stored is None else json.loads(self.stored)
+        """The document as it was indexed; empty where none was stored with its vector.
+
+        Raises:
+            IndexDamagedError: what somebody stored is no document.
+        """
+        if self.stored is None:
+            return {}
+        try:
+            document = json.loads(self.stored)
+        except (ValueError, RecursionError):
+            document = None
+        if not isinstance(document, dict):
+            raise IndexDamagedError(f"the stored document of {self.id!r} is no JSON object")
+        return document
 
     def to_dict(self, fields: Sequence[str] | None = None) -> dict[str, Any]:
         """Plain data for JSON; `fields` names the document fields to keep, all where None."""

@@ -4,18 +4,29 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from indexer.compaction import CompactionSummary, compact
     from indexer.index_writer import IndexWriter
     from indexer.model import SparseModel
     from indexer.pipeline import IndexingSummary, index_catalog
     from indexer.vector_index import write_index
 
-__all__ = ["IndexWriter", "IndexingSummary", "SparseModel", "index_catalog", "write_index"]
+__all__ = [
+    "CompactionSummary",
+    "IndexWriter",
+    "IndexingSummary",
+    "SparseModel",
+    "compact",
+    "index_catalog",
+    "write_index",
+]
 
 # Torch takes seconds to import, and neither catalogs nor vectors of one's own have a use for it.
 _HOMES = {
+    "CompactionSummary": "indexer.compaction",
     "IndexWriter": "indexer.index_writer",
     "IndexingSummary": "indexer.pipeline",
     "SparseModel": "indexer.model",
+    "compact": "indexer.compaction",
     "index_catalog": "indexer.pipeline",
     "write_index": "indexer.vector_index",
 }

@@ -37,8 +37,16 @@ _SPARE_SHARE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class CompactionSummary:
-    """What compacting an index changed; sizes are those of the file, in bytes."""
+    """What compacting an index changed; sizes are those of the file, in bytes.
 
+    Attributes:
+        is_changed: whether it was written anew; False where there was nothing to gain.
+        documents: live documents.
+        dropped: deleted documents that were still stored before.
+        segments_before, segments, bytes_before, bytes: before and after.
+    """
+
+    is_changed: bool
     documents: int
     dropped: int
     segments_before: int
@@ -77,7 +85,7 @@ def compact(path: str | Path, *, wait: float = 0.0) -> CompactionSummary:
             size = _write_beside(snapshot, path / COMPACTION_FOLDER)
             snapshot.close()
             replace_data_file(path, path / COMPACTION_FOLDER / DATA_FILE, LOCK_FILE_BYTES)
-            return dataclasses.replace(summary, bytes=size)
+            return dataclasses.replace(summary, is_changed=True, bytes=size)
         finally:
             snapshot.close()
             remove_leftovers(path)
@@ -91,6 +99,7 @@ def _outlook(snapshot: Snapshot) -> tuple[CompactionSummary, bool]:
         is_whole = is_whole and _whole_segment(block) is not None
     size = snapshot.file_bytes()
     summary = CompactionSummary(
+        is_changed=False,
         documents=snapshot.manifest.documents,
         dropped=int(snapshot.first_documents[-1]) - snapshot.manifest.documents,
         segments_before=len(snapshot.segments),

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 
 from engine.errors import DocumentNotFoundError, UsageError
-from engine.storage.manifest import ModelRecord
+from engine.storage.manifest import MOST_TERMS, ModelRecord
 from engine.storage.segment import dump_document
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
@@ -94,8 +94,8 @@ class IndexWriter:
                 _MAX_WEIGHT_OF_SUM_POOLING if model.pooling == "sum" else _MAX_WEIGHT_OF_MAX_POOLING
             )
             query_side = _query_side(model)
-        if vocabulary_size is not None and vocabulary_size < 1:
-            raise UsageError("the vocabulary_size of the vectors must be at least 1")
+        if vocabulary_size is not None and not 1 <= vocabulary_size <= MOST_TERMS:
+            raise UsageError(f"the vocabulary_size of vectors is from 1 to {MOST_TERMS:,}")
         if max_weight is not None and not (_SMALLEST_MAX_WEIGHT <= max_weight <= _FLOAT32_MAX):
             raise UsageError(
                 f"max_weight must be from {_SMALLEST_MAX_WEIGHT:g} to the largest float32, "

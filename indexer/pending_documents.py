@@ -48,10 +48,8 @@ class PendingDocuments:
         """Add documents; those of equal ids are replaced."""
         if not ids:
             return
-        self._first_of_rows.append(len(self._ids))
-        for at, identifier in enumerate(ids, start=len(self._ids)):
-            self._last[identifier] = at
-        self._ids.extend(ids)
+        first = len(self._ids)
+        self._first_of_rows.append(first)
         self._rows.append(rows)
         self.bytes += sum(map(len, ids))
         if documents is not None and hashes is not None:
@@ -59,6 +57,10 @@ class PendingDocuments:
             self._documents.extend(documents)
             self.bytes += sum(map(len, documents))
             self._hashes.extend(hashes)
+        self._ids.extend(ids)
+        # Last, as this is what counts: an interrupt in between leaves nothing half-added.
+        for at, identifier in enumerate(ids, start=first):
+            self._last[identifier] = at
 
     def discard(self, identifier: bytes) -> bool:
         """Drop the document of an id; tells whether there was one."""
@@ -84,7 +86,7 @@ class PendingDocuments:
             return LiveDocuments([], csr_matrix((0, 0), dtype=np.float32), None, None)
         rows = self._rows[0] if len(self._rows) == 1 else csr_matrix(vstack(self._rows, "csr"))
         kept = sorted(self._last.values())
-        if len(kept) < len(self._ids):
+        if len(kept) < rows.shape[0]:
             rows = rows[np.array(kept, np.int64)]
         ids = [self._ids[at] for at in kept]
         if not self.has_documents:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from engine.errors import (
     CatalogError,
     IndexDamagedError,
+    IndexFormatError,
     IndexNotFoundError,
     ModelError,
     ModelMismatchError,
@@ -32,7 +33,6 @@ from indexer.pipeline import (
     CatalogRun,
     EncodingOptions,
     IndexingSummary,
-    index_catalog,
     require_records,
 )
 from indexer.seen_ids import SeenIds
@@ -62,7 +62,7 @@ def rebuild_index(
     Args:
         reader: the catalogs, which together are the whole.
         model: gives the vectors; a `ModelChoice` without a name is the model of the old index.
-        path: directory of the index; one that is not there is made as `index_catalog` does it.
+        path: directory of the index; one that is not there appears when it is whole.
         ignore_rejects: switch even when the catalogs hold bad records.
         batch_size: documents that the model takes at a time; by default what is fast.
         max_active_dims: keep so many of the largest weights of each document.
@@ -75,21 +75,11 @@ def rebuild_index(
     """
     path = Path(path).absolute()
     options = EncodingOptions(batch_size, max_active_dims, progress)
-    if not (path / DATA_FILE).exists():
-        return index_catalog(
-            reader,
-            model,
-            path,
-            batch_size=batch_size,
-            max_active_dims=max_active_dims,
-            progress=progress,
-            wait=wait,
-        )
+    windows = CatalogWindows(reader)
+    filled = require_records(windows, reader)
+    loaded = _load(model, path)
+    staged = path / REBUILD_FOLDER
     with writer_lock(path, wait):
-        windows = CatalogWindows(reader)
-        filled = require_records(windows, reader)
-        loaded = _load(model, path)
-        staged = path / REBUILD_FOLDER
         with _staged_writer(staged, loaded) as writer:
             run = CatalogRun(writer, loaded, options, "rebuild")
             run.fill(filled, reader)
@@ -113,7 +103,7 @@ def _load(model: SparseModel | ModelChoice, path: Path) -> SparseModel:
             snapshot = Snapshot(path)
         except IndexNotFoundError:
             return model.load(None)
-        except IndexDamagedError as error:
+        except (IndexDamagedError, IndexFormatError) as error:
             raise ModelError(
                 f"which model the index was built with cannot be read ({error}); name one with "
                 "--model"
@@ -127,7 +117,7 @@ def _staged_writer(staged: Path, model: SparseModel) -> IndexWriter:
     """Open what an earlier run left to go on with, or begin anew where that does not fit."""
     try:
         return IndexWriter(staged, model=model)
-    except (ModelMismatchError, IndexDamagedError):
+    except (ModelMismatchError, IndexDamagedError, IndexFormatError):
         shutil.rmtree(staged)
         return IndexWriter(staged, model=model)
 

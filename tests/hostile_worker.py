@@ -6,6 +6,7 @@ Arguments: an intact index, a folder to work in, a seed, how many. Prints one li
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import shutil
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import EngineError, SearchEngine
+from engine import EngineError, SearchEngine, verify_index
 from engine.storage import keys
 from engine.storage.block import piece_checksum, row_stride
 from indexer import IndexWriter
@@ -44,7 +45,10 @@ CHANGES: list[Change] = [
     lambda rng, data: None,
     lambda rng, data: data[::-1],
 ]
-NUMBERS = (0, -1, 1, 2, 127, 65535, 65536, 1 << 31, 1 << 40, 1 << 63, 1 << 70, 1.5, None, "1", [])
+NUMBERS: list[Any] = [
+    *(0, -1, 1, 2, 127, 65535, 65536, 1 << 31, 1 << 40, 1 << 63, 1 << 70),
+    *(1.5, None, "1", []),
+]
 
 
 def changed_json(rng: random.Random, data: bytes) -> bytes:
@@ -55,7 +59,9 @@ def changed_json(rng: random.Random, data: bytes) -> bytes:
         key = rng.choice(list(at) if isinstance(at, dict) else range(len(at)))
         if not isinstance(at[key], dict | list) or not at[key] or rng.random() < 0.2:
             break
-        at = at[key]
+        parent, at = at, at[key]
+    else:
+        at = parent
     at[key] = rng.choice(NUMBERS)
     return json.dumps(document).encode()
 
@@ -87,6 +93,7 @@ def with_right_checksums(stored: dict[bytes, bytes], change: dict[bytes, bytes |
 
 def use(path: Path) -> None:
     """Everything that reads a value."""
+    verify_index(path, deep=True)
     with SearchEngine.open(path) as engine:
         size = engine.info().vocabulary_size
         terms = np.arange(min(size, 1000))
@@ -114,10 +121,8 @@ def main() -> None:
             change[key] = changed_json(rng, stored[key])
         else:
             change[key] = rng.choice(CHANGES)(rng, stored[key])
-        try:
+        with contextlib.suppress(ValueError, IndexError):
             with_right_checksums(stored, change)
-        except (ValueError, IndexError):
-            pass
         copy = folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         shutil.copytree(intact, copy)

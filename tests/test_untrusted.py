@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
-from engine import ModelError
+from engine import ModelError, SearchEngine, UsageError
+from engine.query_input import MAX_QUERY_CHARACTERS
+from engine.retrieval.parameters import MAX_QUERY_TERMS
 from indexer import IndexWriter, SparseModel
 from tests.engine.cli.commands import environment
 from tests.indexer.model.tiny_models import write_model
@@ -33,7 +37,12 @@ def test_nothing_here_runs_what_it_reads(path: Path) -> None:
             modules = names if isinstance(node, ast.Import) else [node.module or ""]
             assert not {module.partition(".")[0] for module in modules} & MODULES
         elif isinstance(node, ast.Call):
-            assert ast.unparse(node.func) not in CALLS
+            name = ast.unparse(node.func)
+            assert name not in CALLS
+            if "trust_remote_code" in {keyword.arg for keyword in node.keywords}:
+                assert "trust_remote_code=True" not in ast.unparse(node)
+            if name.startswith("AutoModel"):
+                assert "use_safetensors=True" in ast.unparse(node)
 
 
 class Bomb:
@@ -50,12 +59,15 @@ def with_code(model: Path, trace: Path) -> Path:
     """Let a model name code of its own for its transformer and its tokenizer."""
     folder = next(model.glob("document_0*"))
     (folder / "evil.py").write_text(
-        f"open({str(trace)!r}, 'w')\n"
+        f"import pathlib; pathlib.Path({str(trace)!r}).touch()\n"
         "from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast\n"
         "class Config(BertConfig): model_type = 'evil'\n"
         "class Model(BertForMaskedLM): config_class = Config\n"
         "class Words(PreTrainedTokenizerFast): pass\n"
     )
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    tokenizer["auto_map"] = {"AutoTokenizer": [None, "evil.Words"]}
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
     config = json.loads((folder / "config.json").read_text())
     config["auto_map"] = {"AutoConfig": "evil.Config", "AutoModelForMaskedLM": "evil.Model"}
     config["model_type"] = "evil"
@@ -88,6 +100,28 @@ def test_weights_that_are_pickles_are_not_opened(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         SparseModel.load(model)
     assert not trace.exists()
+
+
+def test_queries_have_a_length(index: Path) -> None:
+    with SearchEngine.open(index) as engine:
+        engine.search("w1 " * (MAX_QUERY_CHARACTERS // 3))
+        for ask in (engine.search, engine.encode_query):
+            with pytest.raises(UsageError, match="the longest allowed has 65536"):
+                ask("w" * (MAX_QUERY_CHARACTERS + 1))
+        with pytest.raises(UsageError, match="the longest allowed has 65536"):
+            engine.search_batch(["w1", "w" * (MAX_QUERY_CHARACTERS + 1)])
+        with pytest.raises(UsageError, match="the longest allowed has 65536"):
+            engine.explain("w" * (MAX_QUERY_CHARACTERS + 1), "id-1")
+
+
+def test_vectors_have_a_number_of_terms(tmp_path: Path) -> None:
+    width = MAX_QUERY_TERMS + 1
+    with IndexWriter(tmp_path, vocabulary_size=width) as writer:
+        writer.add(["a"], csr_matrix(([1.0], ([0], [width - 1])), (1, width)))
+    with SearchEngine.open(tmp_path) as engine:
+        assert len(engine.search_vector(np.arange(1, width), np.ones(width - 1))) == 1
+        with pytest.raises(UsageError, match="at most 65536 terms"):
+            engine.search_vector(np.arange(width), np.ones(width))
 
 
 @pytest.fixture

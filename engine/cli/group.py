@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from engine.cli.backup import backup
+from engine.cli.compact import compact
 from engine.cli.delete import delete
 from engine.cli.encode import encode
 from engine.cli.evaluate import evaluate
@@ -22,6 +24,7 @@ from engine.cli.outcome import PROGRAM, StoppedError
 from engine.cli.search import search
 from engine.cli.sync import sync
 from engine.cli.train import train
+from engine.cli.verify import verify
 from engine.version import __version__
 
 
@@ -60,5 +63,19 @@ def engine(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for command in (index, sync, delete, search, explain, encode, info, get, train, evaluate):
+for command in (
+    index,
+    sync,
+    delete,
+    search,
+    explain,
+    encode,
+    info,
+    get,
+    verify,
+    backup,
+    compact,
+    train,
+    evaluate,
+):
     engine.add_command(command)

@@ -111,6 +111,8 @@ def _interruption(command: str | None) -> str:
         return (
             "interrupted; what was committed stays, and the same command again goes on from there"
         )
+    if command == "compact":
+        return "interrupted; the index answers as before, and nothing half-done is left"
     if command == "train":
         return "interrupted; the same command again goes on from the last checkpoint"
     return "interrupted"

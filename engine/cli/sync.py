@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.options import shared_options
 from engine.cli.outcome import complain
+from engine.errors import UsageError
 
 if TYPE_CHECKING:
     from indexer.catalog import CatalogReader, RejectLog
@@ -69,6 +71,8 @@ def sync(
     from engine.cli.spool import spooled_stdin
 
     request = CatalogRequest(**options)
+    if not dry_run:
+        _refuse_pipes(request.catalogs)
     rejects_file = rejects_path(request.rejects_file, index_path, request.catalogs)
     if not dry_run:
         with waiting("waiting for another writer" if request.wait else "starting"):
@@ -95,6 +99,15 @@ def sync(
         )
         return 1
     return 0
+
+
+def _refuse_pipes(catalogs: Sequence[str]) -> None:
+    for catalog in catalogs:
+        if catalog != "-" and Path(catalog).is_fifo():
+            raise UsageError(
+                f"{catalog} is a pipe, and sync reads catalogs twice; send it to standard input "
+                "and say - instead"
+            )
 
 
 def _run(

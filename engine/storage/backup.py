@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,13 +13,20 @@ from engine.storage import keys
 from engine.storage.envelope import seal, unseal
 from engine.storage.index_folder import DATA_FILE, sync_folder
 from engine.storage.snapshot import Snapshot
-from engine.storage.tree_file import ONLY_TRANSACTION, TreeFileWriter
+from engine.storage.tree_file import ONLY_TRANSACTION, TreeFileWriter, tree_file_bytes
+
+Progress = Callable[[int, int], None]
 
 
-def write_backup(snapshot: Snapshot, file: BinaryIO) -> int:
+def write_backup(snapshot: Snapshot, file: BinaryIO, progress: Progress | None = None) -> int:
     """Write a commit as the data file of an index: front to back, without free pages.
 
     Every value is checked before it goes out.
+
+    Args:
+        snapshot: the commit.
+        file: need not be able to seek.
+        progress: called after each value with the bytes that are written and those there are.
 
     Returns:
         The number of bytes written.
@@ -32,24 +40,28 @@ def write_backup(snapshot: Snapshot, file: BinaryIO) -> int:
     sizes = [
         (key, len(own) if key == keys.MANIFEST else len(value)) for key, value in snapshot.entries()
     ]
+    total = tree_file_bytes(sizes, snapshot.page_size())
     writer = TreeFileWriter(file, snapshot.page_size(), sizes)
     for key, value in snapshot.entries():
         if key == keys.MANIFEST:
             writer.put(key, own)
-            continue
-        unseal(key, value, f"{snapshot.path}: {key.decode('ascii', 'replace')}")
-        writer.put(key, value)
+        else:
+            unseal(key, value, f"{snapshot.path}: {keys.describe(key)}")
+            writer.put(key, value)
+        if progress is not None:
+            progress(writer.file_bytes, total)
     writer.finish()
     file.flush()
     return writer.file_bytes
 
 
-def back_up(path: str | Path, destination: str | Path) -> int:
+def back_up(path: str | Path, destination: str | Path, *, progress: Progress | None = None) -> int:
     """Copy the newest commit of an index to a folder, where it is an index of its own.
 
     Args:
         path: directory of the index; writers and readers of it may be at work.
         destination: a folder that does not exist yet or is empty.
+        progress: called now and then with the bytes that are written and those there are.
 
     Returns:
         The bytes of the copy.
@@ -66,7 +78,7 @@ def back_up(path: str | Path, destination: str | Path) -> int:
         draft = folder / f"{DATA_FILE}.part"
         try:
             with draft.open("wb") as file:
-                size = write_backup(snapshot, file)
+                size = write_backup(snapshot, file, progress)
                 os.fsync(file.fileno())
             draft.replace(folder / DATA_FILE)
             sync_folder(folder)
@@ -79,6 +91,37 @@ def back_up(path: str | Path, destination: str | Path) -> int:
     except OSError as error:
         raise IndexWriteError(
             f"{folder}: the backup could not be written: {error.strerror}; nothing is left of it"
+        ) from error
+    finally:
+        snapshot.close()
+
+
+def stream_backup(path: str | Path, file: BinaryIO, *, progress: Progress | None = None) -> int:
+    """Write the newest commit of an index to a pipe or file, as the `data.mdb` of a copy.
+
+    Args:
+        path: directory of the index; writers and readers of it may be at work.
+        file: where to; it need not be able to seek.
+        progress: called now and then with the bytes that are written and those there are.
+
+    Returns:
+        The bytes of the copy.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        IndexWriteError: it cannot be written; what was written is no index.
+        IndexNotFoundError, IndexFormatError: there is nothing to copy.
+        IndexDamagedError: something is damaged; what was written is no index.
+    """
+    snapshot = Snapshot(path)
+    try:
+        return write_backup(snapshot, file, progress)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise IndexWriteError(
+            f"the backup of {path} could not be written: {error.strerror}; what was written of it "
+            "is no index"
         ) from error
     finally:
         snapshot.close()

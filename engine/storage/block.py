@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from dataclasses import dataclass
 
@@ -41,21 +42,33 @@ class InvertedBlock:
 
     def checksums(self) -> npt.NDArray[np.uint32]:
         """CRC-32 of each term's posting list, or of its dense row (high bytes, then low)."""
-        stride = row_stride(self.documents)
-        return np.fromiter(
-            (
-                piece_checksum(
-                    self.postings[self.offsets[slot] : self.offsets[slot + 1]],
-                    self.high,
-                    self.low,
-                    int(self.rows[slot]),
-                    stride,
-                )
-                for slot in range(len(self.terms))
-            ),
-            dtype=np.uint32,
-            count=len(self.terms),
+        return piece_checksums(
+            self.offsets,
+            self.rows,
+            self.postings,
+            self.high,
+            self.low,
+            row_stride(self.documents),
         )
+
+
+def piece_checksums(
+    offsets: npt.NDArray[np.uint32],
+    rows: npt.NDArray[np.int32],
+    postings: npt.NDArray[np.uint32],
+    high: npt.NDArray[np.uint8],
+    low: npt.NDArray[np.uint8],
+    stride: int,
+) -> npt.NDArray[np.uint32]:
+    """`piece_checksum` of all terms of a block, (T,), many times faster than one by one."""
+    # Slices of a memoryview cost a fraction of those of an array, and most lists are short.
+    lists = postings.view(np.uint8).data
+    bounds = (offsets.astype(np.int64) * postings.itemsize).tolist()
+    checksums = [zlib.crc32(lists[begin:end]) for begin, end in itertools.pairwise(bounds)]
+    for slot in np.flatnonzero(rows >= 0).tolist():
+        row = slice(int(rows[slot]) * stride, (int(rows[slot]) + 1) * stride)
+        checksums[slot] = zlib.crc32(low[row].data, zlib.crc32(high[row].data))
+    return np.array(checksums, np.uint32)
 
 
 def piece_checksum(

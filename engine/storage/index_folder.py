@@ -69,7 +69,8 @@ def replace_data_file(path: Path, staged: Path, lock_file_bytes: int) -> None:
     except OSError as error:
         raise IndexWriteError(
             f"{path}: the new index could not take the place of the old one: {error.strerror}; "
-            "the index is as it was before"
+            "the index is as it was before; free some space or check permissions, then run the "
+            "same command again"
         ) from error
 
 

@@ -53,3 +53,15 @@ def segment_part(segment: int, part: str) -> bytes:
 def block_part(segment: int, block: int, part: str) -> bytes:
     """Key of a part of a block of a segment."""
     return f"segment/{segment:010d}/block/{block:05d}/{part}".encode()
+
+
+def describe(key: bytes) -> str:
+    """What a key belongs to, for people: `segment 12, block 0, postings`."""
+    # A damaged key is anything: shown with escapes, on one line.
+    text = repr(key)[2:-1]
+    match text.split("/"):
+        case ["segment", segment, "block", block, part] if (segment + block).isdecimal():
+            return f"segment {int(segment)}, block {int(block)}" + f", {part}" * bool(part)
+        case ["segment", segment, part] if segment.isdecimal():
+            return f"segment {int(segment)}" + f", {part}" * bool(part)
+    return text.replace("model/", "").replace("-", " ")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from engine.errors import IndexDamagedError, IndexFormatError
 
 FORMAT_VERSION = 1
+OLDEST_FORMAT_VERSION = 1
+# Counts beyond this are no counts; every number up to it is exact in JSON.
+_LARGEST_NUMBER = 1 << 53
+MOST_TERMS = (1 << 31) - 1  # term ids are int32 in queries
+_LARGEST_WEIGHT = 2.0**128  # the power of two above the largest float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Manifest:
         """Read a manifest.
 
         Raises:
-            IndexFormatError: it was written by a newer version of the software.
+            IndexFormatError: it was written in a newer format, or in one that is too old.
             IndexDamagedError: it cannot be understood.
         """
         try:
@@ -98,6 +104,13 @@ class Manifest:
                     f"{fields.get('software', 'of a later release')}; this version reads up to "
                     f"{FORMAT_VERSION}: upgrade with `pip install --upgrade sabana-search`"
                 )
+            if version < OLDEST_FORMAT_VERSION:
+                raise IndexFormatError(
+                    f"{where} has format version {version}, written by sabana-search "
+                    f"{fields.get('software', 'of an earlier release')}; this version reads from "
+                    f"{OLDEST_FORMAT_VERSION} on: build it anew with `engine index CATALOG --model "
+                    f"NAME --rebuild --index {where}`"
+                )
             segments = tuple(
                 SegmentRecord(
                     **{
@@ -108,7 +121,7 @@ class Manifest:
                 for segment in fields["segments"]
             )
             model = fields["model"]
-            return cls(
+            manifest = cls(
                 **{
                     **fields,
                     "quantization": Quantization(**fields["quantization"]),
@@ -116,7 +129,37 @@ class Manifest:
                     "segments": segments,
                 }
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _refuse_other_types(manifest)
+            if manifest.vocabulary_size > MOST_TERMS:
+                raise ValueError(f"vocabulary_size is {manifest.vocabulary_size}")
+            return manifest
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IndexDamagedError(
                 f"{where} is damaged: its manifest cannot be read ({error})"
             ) from error
+
+
+def _refuse_other_types(record: Any) -> None:
+    """Check that fields hold what they are declared to hold: JSON of other people may not.
+
+    Raises:
+        ValueError: one of them does not.
+    """
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        match field.type:
+            case "int":
+                is_right = type(value) is int and 0 <= value <= _LARGEST_NUMBER
+            case "float":
+                is_right = type(value) in (int, float) and 0 <= value <= _LARGEST_WEIGHT
+            case "bool":
+                is_right = type(value) is bool
+            case "str":
+                is_right = type(value) is str
+            case _:
+                is_right = True
+                for part in value if isinstance(value, tuple) else (value,):
+                    if dataclasses.is_dataclass(part):
+                        _refuse_other_types(part)
+        if not is_right:
+            raise ValueError(f"{field.name} is {value!r}")

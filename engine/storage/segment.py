@@ -72,6 +72,8 @@ class Segment:
                 self._transaction, key, f"{self.where}, {name}", check_payload=unchecked
             )
             self._verified.add(key)
+            if len(payload) % np.dtype(dtype).itemsize:
+                raise IndexDamagedError(f"{self.where}, {name} is damaged: it ends in mid-number")
             array = self._parts[key] = as_array(payload, dtype)
         return array
 
@@ -106,24 +108,34 @@ class Segment:
         return np.flatnonzero(np.unpackbits(bits, bitorder="little")).astype(np.uint16)
 
     def id_of(self, document: int) -> str:
-        """External id of a local document."""
-        return self.encoded_id(document).decode()
+        """External id of a local document.
+
+        Raises:
+            IndexDamagedError: what is stored is no id.
+        """
+        try:
+            return self.encoded_id(document).decode()
+        except UnicodeDecodeError:
+            raise self._contradiction(f"the id of document {document} is no text") from None
 
     def encoded_id(self, document: int) -> bytes:
         """External id of a local document, in UTF-8."""
         offsets = self.part("id-offsets")
+        if len(offsets) != self.record.documents + 1:
+            raise self._contradiction("its ids are not one a document")
         return bytes(self.part("ids")[offsets[document] : offsets[document + 1]])
 
     def find(self, identifier: bytes) -> int | None:
         """Local document with the given external id, deleted ones left out."""
         hashes = self.part("id-hashes")
         wanted = np.uint64(hash_id(identifier))
-        offsets, ids = self.part("id-offsets"), self.part("ids")
         at = int(np.searchsorted(hashes, wanted))
         while at < len(hashes) and hashes[at] == wanted:
-            document = int(self.part("id-documents")[at])
-            same = bytes(ids[offsets[document] : offsets[document + 1]]) == identifier
-            if same and not self.is_deleted(document):
+            documents = self.part("id-documents")
+            if len(documents) != len(hashes) or documents[at] >= self.record.documents:
+                raise self._contradiction("the hash of an id leads to no document")
+            document = int(documents[at])
+            if self.encoded_id(document) == identifier and not self.is_deleted(document):
                 return document
             at += 1
         return None
@@ -144,7 +156,10 @@ class Segment:
         names = ["id-offsets", *(["document-offsets"] if self.record.has_documents else [])]
         lengths = np.zeros(self.record.documents, np.int64)
         for name in names:
-            lengths += np.diff(self.part(name)).astype(np.int64)
+            offsets = self.part(name)
+            if len(offsets) != self.record.documents + 1:
+                raise self._contradiction(f"its {name} are not one a document")
+            lengths += np.diff(offsets).astype(np.int64)
         return lengths
 
     def document_bytes(self) -> int:
@@ -157,7 +172,10 @@ class Segment:
         """16-byte hash of the text that a document was encoded from; None where none was kept."""
         if not self.record.has_documents:
             return None
-        return bytes(self.part("content-hashes")[document])
+        hashes = self.part("content-hashes")
+        if len(hashes) != self.record.documents:
+            raise self._contradiction("its content hashes are not one a document")
+        return bytes(hashes[document])
 
     def stored_document(self, document: int) -> bytes | None:
         """Stored document of a local document, as JSON text; None where none was stored.
@@ -167,13 +185,19 @@ class Segment:
         """
         if not self.record.has_documents:
             return None
-        offsets = self.part("document-offsets")
+        offsets, checksums = self.part("document-offsets"), self.part("document-checksums")
+        if len(offsets) != self.record.documents + 1 or len(checksums) != self.record.documents:
+            raise self._contradiction("its stored documents are not one a document")
         data = self.part("documents")[offsets[document] : offsets[document + 1]]
-        if zlib.crc32(data.data) != self.part("document-checksums")[document]:
+        if zlib.crc32(data.data) != checksums[document]:
             raise IndexDamagedError(
                 f"{self.where} is damaged: stored document {document} is not what was written"
             )
         return bytes(data)
+
+    def _contradiction(self, problem: str) -> IndexDamagedError:
+        """Of an index whose checksums are right, so that somebody made it so on purpose."""
+        return IndexDamagedError(f"{self.where} is damaged: {problem}")
 
 
 def encode_documents(documents: Sequence[bytes]) -> dict[str, npt.NDArray[Any]]:

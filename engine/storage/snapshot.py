@@ -157,10 +157,9 @@ class Snapshot:
         """Static weight of each vocabulary entry, (V,) float32."""
         where = f"{self.path}: static weights"
         payload = read_value(self._transaction, keys.STATIC_WEIGHTS, where)
-        weights = as_array(payload, "<f4").astype(np.float32)
-        if weights.shape != (self.manifest.vocabulary_size,):
+        if len(payload) != 4 * self.manifest.vocabulary_size:
             raise IndexDamagedError(f"{where} are damaged: not one a vocabulary entry")
-        return weights
+        return as_array(payload, "<f4").astype(np.float32)
 
     def unfinished_runs(self) -> tuple[UnfinishedRun, ...]:
         """Runs that filled this index and have not come to their end."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import IndexDamagedError
-from engine.storage.block import MAX_BLOCK_DOCUMENTS, piece_checksum, row_stride
+from engine.storage.block import MAX_BLOCK_DOCUMENTS, piece_checksum, piece_checksums, row_stride
 from engine.storage.segment import Segment
 
 
@@ -44,12 +44,24 @@ class StoredBlock:
         Raises:
             IndexDamagedError: some are not what was written.
         """
-        for slot in range(len(self.terms)):
-            if not self.is_intact(slot):
-                raise IndexDamagedError(
-                    f"{self.where} is damaged: the postings of term {self.terms[slot]} are not "
-                    "what was written; index again, or restore a backup"
-                )
+        damaged = self.damaged_slots()
+        if len(damaged):
+            raise IndexDamagedError(
+                f"{self.where} is damaged: the postings of term {self.terms[damaged[0]]} are not "
+                "what was written; index again, or restore a backup"
+            )
+
+    def damaged_slots(self) -> npt.NDArray[np.intp]:
+        """Numbers of the terms whose posting list or dense row is not what was written."""
+        checksums = piece_checksums(
+            self.offsets,
+            self.rows,
+            self.postings,
+            self.high,
+            self.low,
+            row_stride(self.documents),
+        )
+        return np.flatnonzero(checksums != self.checksums)
 
 
 def read_block(segment: Segment, number: int, vocabulary_size: int) -> StoredBlock:

@@ -19,6 +19,10 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob(
 SMALL = {
     "benchmarks.kernel": ["--documents", "2000", "--queries", "20", "--rounds", "1"],
     "benchmarks.encode": ["--documents", "30", "--rounds", "1", "--batch-sizes", "32"],
+    "benchmarks.updates": [
+        *("--documents", "600", "--active-dims", "20", "--commits", "3", "--batch", "50"),
+        *("--batches", "2", "--queries", "10", "--rounds", "1"),
+    ],
     "benchmarks.first_search": ["--processes", "2"],
 }
 # These run this very suite, or what the tests of the Makefile below run.

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable
 
 
-def in_child(work: Callable[[], None]) -> None:
+def in_child(work: Callable[[], object]) -> None:
     """Run in a forked process, which ends as servers' do: collected, without clean-up."""
     with warnings.catch_warnings():
         # That threads of this process may hold locks is what some tests are about.

@@ -9,13 +9,16 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from engine import EngineError, IndexNotFoundError, SearchEngine, UsageError
-from engine.storage import lmdb_handle, stored_block
+from engine.storage import stored_block
 from engine.storage.backup import back_up
+from engine.storage.block import piece_checksum
 from engine.storage.index_folder import replace_data_file
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
 from engine.storage.snapshot import Snapshot
@@ -162,7 +165,7 @@ def test_what_a_commit_took_is_given_back(path: Path, opened: SearchEngine) -> N
         opened.refresh()
         ids(opened)
     gc.collect()
-    assert sum(isinstance(one, Snapshot) for one in gc.get_objects()) == 1
+    assert sum(type(one) is Snapshot for one in gc.get_objects()) == 1
     assert readers(path) == 1
     opened.close()
     assert readers(path) == 0
@@ -184,11 +187,10 @@ def test_what_was_verified_is_not_verified_again(
     path: Path, opened: SearchEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[int] = []
-    original = stored_block.piece_checksum
 
-    def counted(posting_list: np.ndarray, *rest: object) -> int:  # type: ignore[type-arg]
+    def counted(posting_list: npt.NDArray[np.uint32], *rest: Any) -> int:
         checked.append(len(posting_list))
-        return original(posting_list, *rest)  # type: ignore[arg-type]
+        return piece_checksum(posting_list, *rest)
 
     monkeypatch.setattr(stored_block, "piece_checksum", counted)
     ids(opened)
@@ -264,7 +266,7 @@ def test_a_closed_engine_stays_closed(path: Path) -> None:
 
 def test_a_reader_that_no_writer_can_see(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without permission to write to lock.mdb, a reader is told before it reads what is gone."""
-    monkeypatch.setattr(lmdb_handle.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     opened = SearchEngine.open(path)
     monkeypatch.undo()
     assert ids(opened) == ["a", "b"]
@@ -273,7 +275,7 @@ def test_a_reader_that_no_writer_can_see(path: Path, monkeypatch: pytest.MonkeyP
     in_child(lambda: add(path, "d"))
     with pytest.raises(EngineError, match=r"lock\.mdb"):
         ids(opened)
-    monkeypatch.setattr(lmdb_handle.os, "access", lambda *_: False)
+    monkeypatch.setattr(os, "access", lambda *_: False)
     assert opened.refresh()
     assert ids(opened) == ["a", "b", "c", "d"]
     opened.close()

@@ -63,6 +63,7 @@ def opened(index: Path) -> Iterator[SearchEngine]:
 def test_exported_names() -> None:
     assert sorted(engine.__all__) == [
         "CatalogError",
+        "Damage",
         "DocumentNotFoundError",
         "EngineError",
         "Explanation",
@@ -81,7 +82,11 @@ def test_exported_names() -> None:
         "SearchEngine",
         "SearchResults",
         "UsageError",
+        "VerificationReport",
         "__version__",
+        "back_up",
+        "stream_backup",
+        "verify_index",
     ]
     assert all(hasattr(engine, name) for name in engine.__all__)
 

@@ -13,12 +13,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine import IndexNotFoundError, SearchEngine
-from indexer import catalog_windows, inversion, pipeline
+from indexer import catalog_windows, pipeline
 from indexer.catalog import CatalogReader, RejectLog
 from indexer.compaction import compact
 from indexer.index_writer import IndexWriter
@@ -58,8 +59,8 @@ def catalog(command: str, folder: Path, name: str) -> None:
 
     checkpoint = IndexWriter.checkpoint
 
-    def told(writer: IndexWriter) -> None:
-        checkpoint(writer)
+    def told(self: IndexWriter) -> None:
+        checkpoint(self)
         say("committed")
 
     IndexWriter.checkpoint = told  # type: ignore[method-assign]
@@ -76,16 +77,29 @@ def model_name(command: str, catalog: str) -> str:
 
 
 def fill(command: str, catalog: Path, path: Path, model: Any) -> None:
+    """Take a catalog into an index, as the command of that name does."""
+
     def reader(rejects: RejectLog) -> CatalogReader:
         return CatalogReader([catalog], rejects=rejects)
 
-    """Take a catalog into an index, as the command of that name does."""
     if command == "index":
         pipeline.index_catalog(reader(RejectLog()), model, path)
     elif command == "sync":
         sync_catalog(reader, model, path, limits=DeletionLimits(all=True))
     else:
         rebuild_index(reader(RejectLog()), model, path)
+
+
+def warm_up() -> None:
+    """Load and compile all that a writer needs, once for all forks."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        with IndexWriter(path, vocabulary_size=WIDTH, max_weight=MAX_WEIGHT) as writer:
+            for number in range(1, 4):
+                do_step(writer, number)
+        compact(path)
+        with SearchEngine.open(path) as engine:
+            assert MARKER in engine
 
 
 def serve(command: str, folder: Path) -> None:
@@ -105,5 +119,5 @@ def serve(command: str, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    assert inversion is not None  # loaded here, once
+    warm_up()
     serve(sys.argv[1], Path(sys.argv[2]))

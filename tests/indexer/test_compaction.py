@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from pathlib import Path
@@ -16,6 +17,7 @@ from engine import IndexLockedError, IndexNotFoundError, IndexWriteError, Search
 from engine.storage import index_folder, keys
 from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import StoreWriter
+from engine.storage.tree_file import TreeFileWriter
 from indexer.compaction import compact
 from indexer.index_writer import IndexWriter
 from tests.engine.forked import in_child
@@ -183,28 +185,35 @@ def test_a_writer_at_work_is_told(path: Path) -> None:
         compact(path)
 
 
-@pytest.mark.parametrize("written", range(0, 200_000, 23_000))
-def test_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch, written: int) -> None:
-    """After some bytes of the new file the disk is full."""
+class FullDisk:
+    """A file that takes so many bytes and no more."""
+
+    def __init__(self, file: Any, room: int) -> None:
+        self._file, self._left = file, room
+
+    def write(self, data: bytes) -> None:
+        self._left -= len(data)
+        if self._left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._file.write(data)
+
+    def seek(self, at: int) -> None:
+        self._file.seek(at)
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.3, 0.5, 0.8, 0.99])
+def test_a_full_disk(
+    path: Path, fresh: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    """After a share of the new file the disk is full."""
     before = answers(path)
-    original = indexer.compaction.TreeFileWriter
+    room = int(compact(fresh).bytes * share)
 
-    class Limited:
-        def __init__(self, file: Any) -> None:
-            self.file, self.left = file, written
+    def limited(file: Any, page_size: int) -> TreeFileWriter:
+        full: Any = FullDisk(file, room)
+        return TreeFileWriter(full, page_size)
 
-        def write(self, data: bytes) -> None:
-            self.left -= len(data)
-            if self.left < 0:
-                raise OSError(28, "No space left on device")
-            self.file.write(data)
-
-        def seek(self, at: int) -> None:
-            self.file.seek(at)
-
-    monkeypatch.setattr(
-        indexer.compaction, "TreeFileWriter", lambda file, size: original(Limited(file), size)
-    )
+    monkeypatch.setattr(indexer.compaction, "TreeFileWriter", limited)
     with pytest.raises(IndexWriteError, match="is as it was before: No space left on device"):
         compact(path)
     assert sorted(file.name for file in path.iterdir()) == ["data.mdb", "lock.mdb", "writer.lock"]
@@ -262,19 +271,13 @@ def test_killed_at_any_point(path: Path, point: str) -> None:
 
 
 def kill_at(point: str, patch: pytest.MonkeyPatch) -> None:
-    def dying(target: Any, name: str, calls: int = 1, *, after: bool = False) -> None:
+    def dying(target: Any, name: str, *, after: bool = False) -> None:
         original = getattr(target, name)
-        left = calls
 
-        def die(*arguments: Any, **options: Any) -> Any:
-            nonlocal left
-            left -= 1
-            if left == 0 and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
-            result = original(*arguments, **options)
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return result
+        def die(*arguments: Any, **options: Any) -> None:
+            if after:
+                original(*arguments, **options)
+            os.kill(os.getpid(), signal.SIGKILL)
 
         patch.setattr(target, name, die)
 
@@ -282,19 +285,24 @@ def kill_at(point: str, patch: pytest.MonkeyPatch) -> None:
         case "mkdir":
             dying(indexer.compaction, "TreeFileWriter")
         case "first value":
-            dying(indexer.compaction.TreeFileWriter, "put", 1, after=True)
+            dying(TreeFileWriter, "put", after=True)
         case "last value":
-            dying(indexer.compaction.TreeFileWriter, "finish")
+            dying(TreeFileWriter, "finish")
         case "written":
-            dying(indexer.compaction.os, "fsync")
+            dying(os, "fsync")
         case "synced":
             dying(indexer.compaction, "replace_data_file")
         case "locked":
             dying(index_folder, "reserve_lock_file", after=True)
         case "renamed":
-            dying(index_folder, "_finish_replacement", 1)
+            dying(Path, "replace", after=True)
         case "done":
             dying(index_folder, "sync_folder")
+
+
+def renamed_and_gone(source: Path, target: Path) -> None:
+    source.rename(target)
+    os._exit(0)
 
 
 def test_the_lock_file_follows_the_data_file(path: Path) -> None:
@@ -304,7 +312,7 @@ def test_the_lock_file_follows_the_data_file(path: Path) -> None:
 
     def killed() -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(index_folder, "_finish_replacement", lambda _: os._exit(0))
+            patch.setattr(Path, "replace", renamed_and_gone)
             compact(path)
 
     in_child(killed)

@@ -118,7 +118,7 @@ def test_damage_is_not_carried_over(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     snapshot = Snapshot(tmp_path)
     pieces = [Piece(segment, np.arange(10)) for segment in snapshot.segments]
     with monkeypatch.context() as patch:
-        patch.setattr(stored_block, "piece_checksum", lambda *_: 1)
+        patch.setattr(stored_block, "piece_checksums", lambda offsets, *_: offsets[1:] * 0)
         with pytest.raises(IndexDamagedError, match="postings of term"):
             merged(pieces, WIDTH)
     # A checksum of a document that is not the document's.

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine import CatalogError, IndexLockedError, ModelError, SearchEngine
+from engine import (
+    CatalogError,
+    IndexLockedError,
+    IndexNotFoundError,
+    ModelError,
+    SearchEngine,
+)
 from engine.storage.unfinished_rebuild import unfinished_rebuild
 from indexer import IndexWriter, SparseModel, catalog_windows, index_catalog
 from indexer.catalog import RejectReason
@@ -80,9 +86,28 @@ def test_readers_go_on_until_they_refresh(
 
 def test_where_there_is_no_index_it_is_made(tmp_path: Path, model: SparseModel) -> None:
     index = tmp_path / "index"
+    with pytest.raises(CatalogError):
+        rebuild_index(reader(tmp_path / "new.jsonl", ["{"]), model, index)
+    assert not index.exists()
     rebuild_index(reader(tmp_path / "new.jsonl", NEW), model, index)
     with SearchEngine.open(index) as engine:
         assert len(engine) == 7
+
+
+def test_where_there_is_no_index_an_interrupted_rebuild_goes_on_too(
+    tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_windows, "WINDOW", 2)
+    index = tmp_path / "index"
+    interrupted: Any = CountingModel(model, calls=2)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild_index(reader(tmp_path / "new.jsonl", NEW), interrupted, index)
+    with pytest.raises(IndexNotFoundError):
+        SearchEngine.open(index)
+    counting: Any = CountingModel(model)
+    rebuild_index(reader(tmp_path / "new.jsonl", NEW), counting, index)
+    assert len(counting.texts) == 3
+    assert len(answers(index)) == 7
 
 
 def test_an_interrupted_rebuild_leaves_the_old_index_and_goes_on(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import IndexNotFoundError, SearchEngine, UsageError
-from indexer.index_writer import IndexWriter
+from indexer.index_writer import IndexWriter, StoredState
 from indexer.model import SparseModel
 from training.evaluation.collection import Collection
 from training.evaluation.ranking import Ranking, ScoredDocument
@@ -103,14 +103,14 @@ def _write(
             texts = collection.texts[begin : begin + _WINDOW]
             hashes = [hashlib.blake2b(text.encode(), digest_size=16).digest() for text in texts]
             documents = [{"id": id, "text": text} for id, text in zip(ids, texts, strict=True)]
-            current = writer.current(ids, hashes, documents)
-            fresh = [at for at, is_there in enumerate(current) if not is_there]
+            states = writer.states(ids, hashes, documents)
+            fresh = [at for at, state in enumerate(states) if state is not StoredState.SAME]
             if progress is not None:
                 progress(len(ids) - len(fresh))
             if not fresh:
                 continue
             vectors = model.encode_document([texts[at] for at in fresh], progress=progress)
-            writer.add(
+            writer.upsert(
                 [ids[at] for at in fresh],
                 vectors,
                 [documents[at] for at in fresh],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import CatalogError
-from engine.search_engine import MAX_QUERY_CHARACTERS
+from engine.query_input import MAX_QUERY_CHARACTERS
 from indexer.catalog.json_lines import parse_object
 from indexer.catalog.lines import read_lines
 from indexer.catalog.record import Refusal

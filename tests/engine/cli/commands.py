@@ -81,7 +81,9 @@ class CommandServer:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert self._answer() == "ready"
+        if self._answer() != "ready":
+            self.close()
+            raise AssertionError("the server of commands did not start")
 
     def __call__(
         self,

@@ -40,16 +40,29 @@ def test_no_index_there(tmp_path: Path, arguments: list[str]) -> None:
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_newer_format(copy: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "advice"), [(99, "pip install --upgrade"), (0, "engine index CATALOG --model NAME")]
+)
+def test_other_formats(
+    copy: Path, tiny_model: Path, serving: Callable[..., Outcome], version: int, advice: str
+) -> None:
     snapshot = Snapshot(copy / "engine.index")
     manifest = snapshot.manifest
     snapshot.close()
     environment = lmdb.open(str(copy / "engine.index"), map_size=1 << 30)
     with environment.begin(write=True) as transaction:
-        newer = dataclasses.replace(manifest, format_version=99, transaction=transaction.id())
+        newer = dataclasses.replace(manifest, format_version=version, transaction=transaction.id())
         transaction.put(keys.MANIFEST, seal(keys.MANIFEST, newer.to_bytes()))
     environment.close()
-    engine("search", "queen", cwd=copy).fails(1, "99")
+    before = content(copy)
+    update = ["index", "catalog.jsonl"]
+    for arguments in (["search", "queen"], ["info"], update, ["delete", "S1"], ["sync", update[1]]):
+        serving(*arguments, cwd=copy).fails(1, f"format version {version}", advice)
+    assert content(copy) == before
+    # What cannot be read can be built anew; which model it was cannot be known.
+    serving(*update, "--rebuild", cwd=copy).fails(1, "name one with --model")
+    built = serving(*update, "--rebuild", "--model", tiny_model, "--json", cwd=copy).json
+    assert built["documents"] == 10
 
 
 def test_damaged_index(copy: Path) -> None:

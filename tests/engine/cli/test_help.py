@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 import click
@@ -12,7 +13,10 @@ from engine.cli.group import engine
 from engine.cli.options import DEFAULT_INDEX
 
 # These work on the index of a shop; those that train and measure models do not.
-ON_AN_INDEX = ["index", "sync", "delete", "search", "explain", "encode", "info", "get"]
+ON_AN_INDEX = [
+    *["index", "sync", "delete", "search", "explain", "encode", "info", "get"],
+    *["verify", "backup", "compact"],
+]
 COMMANDS = [*ON_AN_INDEX, "train", "evaluate"]
 
 
@@ -59,7 +63,7 @@ def test_all_speak_alike(name: str) -> None:
 )
 def test_examples_are_accepted(example: str) -> None:
     # Standard input and output are the shell's business.
-    words = shlex.split(example.rpartition("| ")[2].partition(" < ")[0])
+    words = shlex.split(re.split(" [<>] ", example.rpartition("| ")[2])[0])
     assert words[0] == "engine"
     command = engine.commands[words[1]]
     context = command.make_context(words[1], words[2:])

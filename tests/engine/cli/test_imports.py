@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.engine.cli.commands import environment
+from tests.engine.cli.commands import engine, environment
+from tests.engine.cli.conftest import PRODUCTS, write_catalog
 
 HEAVY = {"torch", "transformers", "scipy", "pyarrow", "huggingface_hub", "sentence_transformers"}
 PROGRAM = """
@@ -51,6 +53,7 @@ def test_help_is_light(tmp_path: Path, arguments: list[str]) -> None:
         ["encode", "queen"],
         ["info"],
         ["get", "S1"],
+        ["verify", "--deep"],
     ],
 )
 def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
@@ -61,14 +64,27 @@ def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
     "arguments",
     [
         ["index", "catalog.jsonl"],
+        ["index", "catalog.jsonl", "--model", "default"],
         ["sync", "catalog.jsonl"],
         ["sync", "catalog.jsonl", "--dry-run"],
         ["delete", "nobody"],
+        ["verify"],
     ],
 )
 def test_what_encodes_nothing_loads_no_model(shop: Path, arguments: list[str]) -> None:
     names = loaded(shop, *arguments)
     assert not names & {"torch", "transformers", "numba"}
+
+
+def test_compacting_loads_no_model(shop: Path) -> None:
+    assert not loaded(shop, "compact") & {"torch", "transformers"}
+
+
+def test_new_fields_load_no_model(shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop / "engine.index", tmp_path / "engine.index")
+    write_catalog(tmp_path / "catalog.jsonl", [{**product, "price": 1} for product in PRODUCTS])
+    assert not loaded(tmp_path, "index", "catalog.jsonl") & {"torch", "transformers"}
+    assert engine("get", "S1", cwd=tmp_path).json["price"] == 1
 
 
 def test_importing_the_package_is_light() -> None:
@@ -95,11 +111,13 @@ def test_importing_the_companion_is_light() -> None:
     assert not set(done.stdout.split()) & (HEAVY | {"numba", "ir_measures", "indexer"})
 
 
-def test_the_lazy_name_is_the_class() -> None:
+def test_lazy_names_are_what_they_say() -> None:
     import engine
     from engine.search_engine import SearchEngine
+    from engine.storage.verification import verify_index
 
     assert engine.SearchEngine is SearchEngine
+    assert engine.verify_index is verify_index
     assert set(engine.__all__) <= set(dir(engine))
     with pytest.raises(AttributeError, match="Nonsense"):
         engine.__getattr__("Nonsense")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -67,7 +68,7 @@ def test_delete_refuses_what_makes_no_sense(copy: Path, serving: Serving) -> Non
     assert count(copy) == len(PRODUCTS)
 
 
-CHANGED = [
+CHANGED: list[dict[str, object]] = [
     {**PRODUCTS[0], "price": 1.0},
     {**PRODUCTS[1], "title": "Another title altogether"},
     *PRODUCTS[2:6],
@@ -106,6 +107,8 @@ def test_sync_keeps_what_a_mistake_would_delete(copy: Path, serving: Serving) ->
     few = serving("sync", "few.jsonl", "--max-delete", "7", cwd=copy)
     few.fails(1, "8 documents would be deleted")
     serving("sync", "nowhere.jsonl", cwd=copy).fails(1, "nowhere.jsonl")
+    os.mkfifo(copy / "pipe")
+    serving("sync", "pipe", cwd=copy).fails(2, "pipe is a pipe", "say - instead")
     assert (copy / "engine.index" / "data.mdb").read_bytes() == before
     with (copy / "few.jsonl").open("a") as catalog:
         catalog.write("{broken\n")

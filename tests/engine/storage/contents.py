@@ -49,5 +49,5 @@ def segment_of(
 def large_segment(first: int, count: int, payload: int = 20_000) -> SegmentContent:
     """A segment whose stored documents are large, to fill maps and disks."""
     rng = np.random.default_rng(first)
-    documents = [rng.bytes(payload // 2).hex() for _ in range(count)]
+    documents = [{"text": rng.bytes(payload // 2).hex()} for _ in range(count)]
     return segment_of([f"id-{at}" for at in range(first, first + count)], documents=documents)

@@ -3,7 +3,8 @@
 Run as a process of its own, so that a copy that kills it is told from one that is refused.
 Arguments: the intact index, a folder to work in, a file of cases (JSON lines of
 `{"flip": [offset, xor]}`, `{"truncate": size}` or `{"swap": [page, page]}`). Prints one JSON line
-a case.
+a case: what came of searching, what verification reports, and whether the stored values are still
+those of the intact index.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from engine import EngineError, SearchEngine
+from engine import EngineError, SearchEngine, verify_index
 from engine.storage.snapshot import Snapshot
 
 PAGE = 4096
@@ -60,9 +61,40 @@ def apply(case: dict[str, Any], data: bytearray) -> bytearray:
     return data
 
 
+def values(path: Path) -> dict[bytes, bytes]:
+    snapshot = Snapshot(path)
+    try:
+        return {key: bytes(value) for key, value in snapshot.entries()}
+    finally:
+        snapshot.close()
+
+
+def told(path: Path, right: list[Any]) -> tuple[str, str]:
+    try:
+        return ("right" if answers(path) == right else "wrong"), ""
+    except EngineError as error:
+        return "refused", str(error)
+    except Exception as error:
+        return "traceback", repr(error)
+
+
+def verified(path: Path) -> list[str]:
+    try:
+        return [str(damage) for damage in verify_index(path, deep=True)]
+    except EngineError as error:
+        return [str(error)]
+
+
+def is_same(path: Path, stored: dict[bytes, bytes]) -> bool:
+    try:
+        return values(path) == stored
+    except EngineError:
+        return False
+
+
 def main() -> None:
     intact, folder, cases = (Path(argument) for argument in sys.argv[1:])
-    right = answers(intact)
+    right, stored = answers(intact), values(intact)
     original = (intact / "data.mdb").read_bytes()
     print(json.dumps({"outcome": "ready"}), flush=True)
     for line in cases.read_text().splitlines():
@@ -70,14 +102,14 @@ def main() -> None:
         shutil.rmtree(damaged, ignore_errors=True)
         damaged.mkdir()
         (damaged / "data.mdb").write_bytes(apply(json.loads(line), bytearray(original)))
-        try:
-            outcome = "right" if answers(damaged) == right else "wrong"
-            detail = ""
-        except EngineError as error:
-            outcome, detail = "refused", str(error)
-        except Exception as error:
-            outcome, detail = "traceback", repr(error)
-        print(json.dumps({"outcome": outcome, "detail": detail}), flush=True)
+        outcome, detail = told(damaged, right)
+        result = {
+            "outcome": outcome,
+            "detail": detail,
+            "reported": verified(damaged),
+            "same": is_same(damaged, stored),
+        }
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

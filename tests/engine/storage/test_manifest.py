@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from engine.errors import IndexDamagedError, IndexFormatError
 from engine.storage.manifest import (
     FORMAT_VERSION,
+    MOST_TERMS,
+    OLDEST_FORMAT_VERSION,
     BlockRecord,
     Manifest,
     ModelRecord,
@@ -33,7 +36,7 @@ SEGMENTS = st.builds(
 )
 MANIFESTS = st.builds(
     Manifest,
-    vocabulary_size=COUNTS,
+    vocabulary_size=st.integers(0, MOST_TERMS),
     quantization=st.builds(Quantization, st.integers(-20, 20).map(lambda power: 2.0**power)),
     model=st.none() | st.builds(ModelRecord, TEXT, TEXT, COUNTS, TEXT),
     segments=st.lists(SEGMENTS, max_size=3).map(tuple),
@@ -69,6 +72,29 @@ def test_a_newer_format_says_how_to_upgrade(version: object) -> None:
     assert "9.1" in message
     assert "pip install --upgrade" in message
     assert "\n" not in message
+
+
+def test_an_older_format_says_how_to_build_it_anew() -> None:
+    fields = json.loads(EMPTY.to_bytes()) | {"format_version": OLDEST_FORMAT_VERSION - 1}
+    with pytest.raises(
+        IndexFormatError, match=r"engine index CATALOG .*--rebuild --index my\.index"
+    ):
+        Manifest.from_bytes(json.dumps(fields).encode(), "my.index")
+
+
+@pytest.mark.parametrize("value", [-1, 1 << 60, 1.5, True, None, "1", [], float("nan")])
+def test_counts_of_other_kinds_are_damage(value: object) -> None:
+    record = SegmentRecord(0, 3, True, (BlockRecord(3, 2, 4, 0),))
+    manifest = dataclasses.replace(EMPTY, segments=(record,))
+    for path in (["vocabulary_size"], ["segments", 0, "number"], ["segments", 0, "deleted"],
+                 ["segments", 0, "blocks", 0, "terms"], ["transaction"]):  # fmt: skip
+        fields: Any = json.loads(manifest.to_bytes())
+        at = fields
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+        with pytest.raises(IndexDamagedError, match="manifest cannot be read"):
+            Manifest.from_bytes(json.dumps(fields).encode(), "my.index")
 
 
 GARBAGE = [
