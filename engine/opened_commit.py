@@ -6,8 +6,9 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import TracebackType
 
-from engine.errors import DocumentNotFoundError, EngineError, UsageError
+from engine.errors import DocumentNotFoundError, UsageError
 from engine.results import Hit, Match, QueryToken, SearchResults
 from engine.retrieval.query_encoder import QueryEncoder
 from engine.retrieval.scorer import ScoredDocuments, Scorer, Terms, Weights
@@ -15,6 +16,7 @@ from engine.storage.snapshot import Snapshot
 
 _NO_KNOWN_TOKEN = "no word of this query is in the model's vocabulary"
 _EMPTY_INDEX = "the index holds no documents"
+_REMEDY = "call refresh()"
 
 
 class OpenedCommit:
@@ -64,29 +66,39 @@ class OpenedCommit:
         Raises:
             EngineError: a writer that cannot see this reader has overwritten what it reads.
         """
-        if self.snapshot.is_overwritten():
-            raise EngineError(
-                f"{self.snapshot.path}: a writer has gone on without this process, which has no "
-                "permission to write to lock.mdb and so cannot be waited for; call refresh(), or "
-                "give it that permission"
-            )
         with self._changed:
             if self._is_ended:
                 return False
             self._calls += 1
-            return True
+        try:
+            self.snapshot.refuse_overwritten(_REMEDY)
+        except BaseException:
+            self._leave()
+            raise
+        return True
 
     def __enter__(self) -> OpenedCommit:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            # What was overwritten while it was read gives wrong answers and misleading errors.
+            if kind is None or issubclass(kind, Exception):
+                self.snapshot.refuse_overwritten(_REMEDY)
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         with self._changed:
             self._calls -= 1
-            is_last = self._is_ended and not self._calls
-            if is_last:
+            if self._is_ended and not self._calls:
+                self.snapshot.close()
                 self._changed.notify_all()
-        if is_last:
-            self.snapshot.close()
 
     def end(self, *, wait: bool) -> None:
         """Refuse new calls; the snapshot is closed once the last call under way has ended.
@@ -100,11 +112,10 @@ class OpenedCommit:
             return
         with self._changed:
             self._is_ended = True
-            if self._calls:
-                while wait and self._calls:
-                    self._changed.wait()
-                return
-        self.snapshot.close()
+            if not self._calls:
+                self.snapshot.close()
+            while wait and self._calls:
+                self._changed.wait()
 
     def text_encoder(self) -> QueryEncoder:
         """The query encoder of the index.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, overload
 
 from engine.errors import IndexDamagedError
@@ -47,13 +46,18 @@ class Hit:
     matches: tuple[Match, ...] | None = None
     stored: bytes | None = field(default=None, repr=False)
 
-    @cached_property
+    @property
     def document(self) -> dict[str, Any]:
         """The document as it was indexed; empty where none was stored with its vector.
 
         Raises:
             IndexDamagedError: what somebody stored is no document.
         """
+        # Kept without a lock, as one that another thread holds would be held for ever in a process
+        # that is forked meanwhile; to parse twice does no harm.
+        kept: dict[str, Any] | None = self.__dict__.get("_document")
+        if kept is not None:
+            return kept
         if self.stored is None:
             return {}
         try:
@@ -62,6 +66,7 @@ class Hit:
             document = None
         if not isinstance(document, dict):
             raise IndexDamagedError(f"the stored document of {self.id!r} is no JSON object")
+        self.__dict__["_document"] = document
         return document
 
     def to_dict(self, fields: Sequence[str] | None = None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.errors import IndexNotFoundError
-from engine.storage.segment import Segment, dump_document
+from engine.storage.segment import Segment, dump_document, hash_ids
 from engine.storage.snapshot import Snapshot
 from indexer.catalog import CatalogReader, CatalogRecord
 from indexer.catalog_windows import CatalogWindows, content_hash
@@ -57,6 +57,7 @@ def compare_catalog(
     Raises:
         CatalogError: a catalog cannot be read, or breaks off.
         IndexDamagedError: the index cannot be read.
+        EngineError: a writer has overwritten the commit meanwhile.
     """
     windows = CatalogWindows(reader)
     try:
@@ -64,7 +65,8 @@ def compare_catalog(
     except IndexNotFoundError:
         return CatalogDifference(added=sum(len(_unmet(window, windows)) for window in windows))
     try:
-        return _compare(windows, snapshot, max_active_dims)
+        with snapshot.reading():
+            return _compare(windows, snapshot, max_active_dims)
     finally:
         snapshot.close()
 
@@ -78,8 +80,9 @@ def _compare(
     for window in windows:
         known: set[str] = set()
         ids = [record.id.encode() for record in window]
+        hashed = hash_ids(ids)
         for segment, states_here in zip(snapshot.segments, states, strict=True):
-            for at, document in segment.find_many(ids):
+            for at, document in segment.find_many(ids, hashed):
                 states_here[document] = _state(window[at], segment, document, max_active_dims)
                 known.add(window[at].id)
         added += sum(record.id not in known for record in _unmet(window, windows))

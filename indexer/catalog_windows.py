@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from typing import Any
 
 from engine.storage.segment import dump_document
 from indexer.catalog import CatalogReader, CatalogRecord, RejectReason
@@ -14,6 +15,8 @@ from indexer.seen_ids import SeenIds
 WINDOW = 4096
 # Text of a window, in characters: records may have megabytes each.
 _WINDOW_CHARACTERS = 64 << 20
+# What any value takes beside its characters, in characters: a list may hold millions of numbers.
+_VALUE_CHARACTERS = 32
 
 
 class CatalogWindows:
@@ -37,8 +40,7 @@ class CatalogWindows:
         characters = 0
         for record in self._reader:
             window.append(record)
-            values = record.document.values()
-            characters += sum(len(value) for value in values if isinstance(value, str))
+            characters += _characters(record)
             if len(window) == WINDOW or characters >= _WINDOW_CHARACTERS:
                 yield self._distinct(window)
                 window, characters = [], 0
@@ -65,6 +67,24 @@ class CatalogWindows:
                 del last[record.id]
             last[record.id] = record
         return list(last.values())
+
+
+def _characters(record: CatalogRecord) -> int:
+    """How much a record takes, nested values and its text included."""
+    total = len(record.text)
+    # No recursion: records may be nested as deeply as a parser lets them.
+    values: list[Any] = [record.document]
+    while values:
+        value = values.pop()
+        total += _VALUE_CHARACTERS
+        if isinstance(value, str):
+            total += len(value)
+        elif isinstance(value, dict):
+            values.extend(value)
+            values.extend(value.values())
+        elif isinstance(value, list):
+            values.extend(value)
+    return total
 
 
 def content_hash(record: CatalogRecord, max_active_dims: int | None) -> bytes:

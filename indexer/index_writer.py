@@ -175,6 +175,7 @@ class IndexWriter:
             IndexWriteError: a full block could not be committed.
         """
         encoded = checked_ids(ids)
+        self._refuse_closed()
         places = self._uncommitted.locate(encoded)
         seen: set[bytes] = set()
         for identifier, key, place in zip(ids, encoded, places, strict=True):
@@ -277,9 +278,10 @@ class IndexWriter:
         """Return those of `ids` that are not there, committed or not.
 
         Raises:
-            UsageError: an id is not text.
+            UsageError: an id is not text, or this writer is closed.
         """
         encoded = checked_ids(ids)
+        self._refuse_closed()
         places = self._uncommitted.locate(encoded)
         return [
             identifier
@@ -299,7 +301,12 @@ class IndexWriter:
         self._max_weight_before = self._store.manifest.quantization.max_weight
 
     def abort(self) -> None:
-        """Drop everything since the last commit or checkpoint; the index stays as it is."""
+        """Drop everything since the last commit or checkpoint; the index stays as it is.
+
+        Raises:
+            UsageError: this writer is closed.
+        """
+        self._refuse_closed()
         # What was dropped may have been what decided the quantization of a new index.
         self._store.set_max_weight(self._max_weight_before)
         self._uncommitted.forget()
@@ -341,7 +348,11 @@ class IndexWriter:
             ids: N ids.
             content_hashes: N hashes of 16 bytes, of what decides the vectors.
             documents: N dictionaries of what JSON holds.
+
+        Raises:
+            UsageError: this writer is closed.
         """
+        self._refuse_closed()
         encoded = [identifier.encode() for identifier in ids]
         found = []
         known = self._uncommitted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # A run that is killed encodes again what it encoded since.
 CHECKPOINT_SECONDS = 60.0
+# An interruption costs at most so many documents; fewer would make the encoder's batches less full.
+_ENCODED_AT_ONCE = 1024
 
 
 @dataclass
@@ -211,6 +214,7 @@ class CatalogRun:
         self._weights = 0
         self._begun = time.perf_counter()
         self._record: UnfinishedRun | None = None
+        self._next_checkpoint = math.inf
 
     def fill(self, windows: Iterable[list[CatalogRecord]], reader: CatalogReader) -> None:
         """Add or replace all records, encoding those whose text is new.
@@ -222,13 +226,12 @@ class CatalogRun:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._record = UnfinishedRun(self._command, tuple(reader.names), now)
         self._writer.begin_run(self._record)
-        saved = time.monotonic()
+        if not reader.strict:
+            self._next_checkpoint = time.monotonic() + CHECKPOINT_SECONDS
         try:
             for window in windows:
                 self._take(window)
-                if not reader.strict and time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self._writer.checkpoint()
-                    saved = time.monotonic()
+                self._save_if_due()
         except (CatalogError, KeyboardInterrupt):
             if not reader.strict:
                 self._writer.commit()
@@ -254,6 +257,11 @@ class CatalogRun:
         if (model := self._writer.model) is not None:
             summary.max_length = model.max_length
         summary.seconds = time.perf_counter() - self._begun
+
+    def _save_if_due(self) -> None:
+        if time.monotonic() > self._next_checkpoint:
+            self._writer.checkpoint()
+            self._next_checkpoint = time.monotonic() + CHECKPOINT_SECONDS
 
     def _take(self, window: list[CatalogRecord]) -> None:
         dims = self._options.max_active_dims
@@ -283,8 +291,13 @@ class CatalogRun:
             self.model = self.model.load(self._writer.model)
             self._writer.use_model(self.model)
             self._begun += time.perf_counter() - started
+        for begin in range(0, len(fresh), _ENCODED_AT_ONCE):
+            self._encode_some(self.model, fresh[begin : begin + _ENCODED_AT_ONCE])
+            self._save_if_due()
+
+    def _encode_some(self, model: SparseModel, fresh: list[CatalogRecord]) -> None:
         started = time.perf_counter()
-        encoded = self.model.encode_documents(
+        encoded = model.encode_documents(
             [record.text for record in fresh], **self._options.for_model()
         )
         self.summary.encoding_seconds += time.perf_counter() - started

@@ -7,7 +7,6 @@ go on with it until they refresh.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ from engine.errors import (
     ModelError,
     ModelMismatchError,
 )
-from engine.storage.index_folder import DATA_FILE, REBUILD_FOLDER, replace_data_file
+from engine.storage.index_folder import DATA_FILE, REBUILD_FOLDER, remove_staged, replace_data_file
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
 from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
@@ -89,7 +88,7 @@ def rebuild_index(
             deleted = _delete_others(writer, staged, windows.seen)
             run.finish(deleted=deleted, is_complete=True)
         replace_data_file(path, staged / DATA_FILE, LOCK_FILE_BYTES)
-        shutil.rmtree(staged, ignore_errors=True)
+        remove_staged(staged)
     run.summary.fields = reader.fields
     return run.summary
 
@@ -118,7 +117,7 @@ def _staged_writer(staged: Path, model: SparseModel) -> IndexWriter:
     try:
         return IndexWriter(staged, model=model)
     except (ModelMismatchError, IndexDamagedError, IndexFormatError):
-        shutil.rmtree(staged)
+        remove_staged(staged)
         return IndexWriter(staged, model=model)
 
 
@@ -145,10 +144,18 @@ def _delete_others(writer: IndexWriter, staged: Path, seen: SeenIds) -> int:
     except IndexNotFoundError:
         return 0
     gone: list[str] = []
-    for segment in snapshot.segments:
-        for begin in range(0, segment.record.documents, _BATCH):
-            end = min(begin + _BATCH, segment.record.documents)
-            ids = [segment.id_of(at) for at in range(begin, end) if not segment.is_deleted(at)]
-            gone += [one for one, known in zip(ids, seen.known(ids), strict=True) if not known]
-    snapshot.close()
-    return len(gone) - len(writer.delete(gone))
+    try:
+        for segment in snapshot.segments:
+            for begin in range(0, segment.record.documents, _BATCH):
+                end = min(begin + _BATCH, segment.record.documents)
+                ids = [segment.id_of(at) for at in range(begin, end) if not segment.is_deleted(at)]
+                gone += [one for one, known in zip(ids, seen.known(ids), strict=True) if not known]
+    finally:
+        snapshot.close()
+    deleted = 0
+    for begin in range(0, len(gone), _BATCH):
+        if begin:
+            writer.commit()
+        batch = gone[begin : begin + _BATCH]
+        deleted += len(batch) - len(writer.delete(batch))
+    return deleted

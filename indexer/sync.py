@@ -171,7 +171,7 @@ def _refuse_too_much(
             f"no record could be indexed: {reasons(reader)}; nothing was changed"
             + (
                 f". To delete all {gone:,} documents, say --allow-delete-all"
-                if difference.documents
+                if difference.documents and not reader.rejects.total
                 else ""
             )
         )

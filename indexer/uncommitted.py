@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix, vstack
 
-from engine.errors import IndexWriteError
+from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.segment import Segment
 from engine.storage.snapshot import Snapshot
@@ -17,6 +18,8 @@ from indexer.checked_input import CONTENT_HASH_BYTES
 from indexer.merge_policy import SegmentSize, choose_merge
 from indexer.pending_documents import PendingDocuments
 from indexer.stored_vectors import Place, StoredVectors
+
+_log = logging.getLogger(__name__)
 
 # Documents with large fields fill a block by bytes before they fill it by number.
 _PENDING_BYTES = 256 << 20
@@ -33,14 +36,17 @@ class Uncommitted:
     def __init__(self, store: StoreWriter) -> None:
         self._store = store
         self._stored_vectors = StoredVectors()
+        # None while it is not open, which is not to say that there is no commit.
         self._committed: Snapshot | None = store.snapshot()
+        self._before: Snapshot | None = None
         self.forget()
 
     def close(self) -> None:
         """Let go of the commit that this stands on."""
         if self._committed is not None:
-            self._committed.close()
-            self._committed = None
+            self._before, self._committed = self._committed, None
+        if self._before is not None:
+            self._before.close()
 
     def forget(self) -> None:
         """Drop what waits."""
@@ -90,9 +96,7 @@ class Uncommitted:
     def locate(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Where ids live in the last commit, leaving out what is deleted or waits here again."""
         places: list[Place | None] = [None] * len(ids)
-        if self._committed is None:
-            return places
-        for segment in self._committed.segments:
+        for segment in self._segments():
             if segment.record.number == self._checkpoint:
                 continue
             for at, document in segment.find_many(ids):
@@ -154,10 +158,10 @@ class Uncommitted:
     def checkpoint(self) -> None:
         """Publish what waits, and keep it: the next commit or checkpoint replaces its segment."""
         if self._has_changes:
-            self._checkpoint = self._publish()
+            self._publish()
 
-    def _publish(self) -> int:
-        """Commit what is pending in place of the last checkpoint; returns the segment's number."""
+    def _publish(self) -> None:
+        """Commit what is pending, in place of the last checkpoint, as the next one."""
         ids, rows, documents, hashes = self._pending.live()
         number = self._store.manifest.next_segment
         content = []
@@ -175,14 +179,12 @@ class Uncommitted:
             content.append(SegmentContent([block], ids, documents, hashes))
         deleted = self._marked_deleted({*ids, *self._deleted})
         dropped = [] if self._checkpoint is None else [self._checkpoint]
-        if self._committed is not None:
-            segments = self._committed.segments
-            dropped += [one.record.number for one in segments if not _live(one, deleted)]
+        dropped += [one.record.number for one in self._segments() if not _live(one, deleted)]
         self._commit_to_store(content, deleted, dropped)
-        # Cleared only now: a commit that failed can be tried again.
+        # Only now: a commit that failed can be tried again.
+        self._checkpoint = number if content else None
         self._deleted.clear()
         self._has_changes = False
-        return number
 
     def _commit_to_store(
         self,
@@ -191,24 +193,29 @@ class Uncommitted:
         dropped: Sequence[int] = (),
     ) -> None:
         merged = self._worth_merging(deleted or {}, dropped)
-        before = self._committed
+        # The map cannot grow under a snapshot; the new commit is opened when it is next needed.
         self.close()
         try:
-            try:
-                self._store.commit(added, deleted, dropped, merged)
-            except IndexWriteError:
-                # What was asked for takes less room than merging on top of it.
-                if merged is None:
-                    raise
-                self._store.commit(added, deleted, dropped)
-        finally:
-            self._committed = self._store.snapshot(before)
+            self._store.commit(added, deleted, dropped, merged)
+        except IndexWriteError:
+            # What was asked for takes less room than merging on top of it.
+            if merged is None:
+                raise
+            self._store.commit(added, deleted, dropped)
+
+    def _segments(self) -> Sequence[Segment]:
+        """Segments of the last commit, none before the first.
+
+        Raises:
+            EngineError: the commit cannot be opened.
+        """
+        if self._committed is None:
+            self._committed = self._store.snapshot(self._before)
+        return () if self._committed is None else self._committed.segments
 
     def _worth_merging(self, deleted: Masks, dropped: Sequence[int]) -> MergedSegments | None:
         """Merge segments of the last commit as they will be after the next, where it pays."""
-        if self._committed is None:
-            return None
-        segments = [one for one in self._committed.segments if one.record.number not in dropped]
+        segments = [one for one in self._segments() if one.record.number not in dropped]
         chosen = choose_merge(
             [
                 SegmentSize.of(one.record, _live(one, deleted), one.document_bytes())
@@ -225,15 +232,18 @@ class Uncommitted:
                 mask = deleted.get(number)
                 mask = segment.deleted_mask() if mask is None else mask
                 pieces.append(Piece(segment, np.flatnonzero(~mask)))
-        return MergedSegments(chosen, merged(pieces, self._store.manifest.vocabulary_size))
+        try:
+            return MergedSegments(chosen, merged(pieces, self._store.manifest.vocabulary_size))
+        except IndexDamagedError as error:
+            # A commit does not depend on what merging must read.
+            _log.warning("segments were left as they are, not merged: %s", error)
+            return None
 
     def _marked_deleted(self, ids: Iterable[bytes]) -> Masks:
         """Masks of deleted documents of the segments in which one of `ids` lives."""
         deleted: Masks = {}
-        if self._committed is None:
-            return deleted
         wanted = list(ids)
-        for segment in self._committed.segments:
+        for segment in self._segments():
             found = segment.find_many(wanted)
             if found and segment.record.number != self._checkpoint:
                 mask = segment.deleted_mask()

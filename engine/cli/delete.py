@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from engine.cli.options import Text, TextPath, shared_options, wait_option
 from engine.errors import DocumentNotFoundError, UsageError
 
 _SHOWN = 10
+_SHOWN_LENGTH = 100
 # Deleted in commits of so many, so that memory is bounded however long the list is.
 _BATCH = 1 << 16
 
@@ -28,17 +30,18 @@ _BATCH = 1 << 16
 @click.argument("ids", nargs=-1, type=Text(), metavar="[ID]...")
 @click.option(
     "--ids",
-    "file",
+    "files",
     type=TextPath(),
+    multiple=True,
     metavar="FILE",
-    help="File with one id a line; - reads standard input.",
+    help="File with one id a line; - reads standard input. May be given several times.",
 )
 @click.option("--strict", is_flag=True, help="Delete nothing if an id is not in the index.")
 @wait_option
 @shared_options
 def delete(
     ids: tuple[str, ...],
-    file: Path | None,
+    files: tuple[Path, ...],
     strict: bool,
     wait: float,
     index_path: Path,
@@ -49,8 +52,9 @@ def delete(
     Ids that are not in the index are told, and are no error without --strict. Searches that are
     under way are not disturbed. Needs the extra [indexer].
     """
-    wanted = list(dict.fromkeys([*ids, *(read_ids(file) if file is not None else ())]))
-    if not wanted and file is None:
+    listed = chain.from_iterable(read_ids(file) for file in files)
+    wanted = list(dict.fromkeys(chain(ids, listed)))
+    if not wanted and not files:
         raise UsageError("name the ids to delete, or a file of them with --ids FILE")
     with needs_extra("indexer"):
         from indexer.index_writer import IndexWriter
@@ -98,5 +102,5 @@ def _print(deleted: int, unknown: list[str], documents: int, index_path: Path) -
     )
     if unknown:
         more = f", and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-        shown = ", ".join(unknown[:_SHOWN]) + more
+        shown = ", ".join(repr(one[:_SHOWN_LENGTH]) for one in unknown[:_SHOWN]) + more
         console.print(plain(f"{count(len(unknown), 'id')} not in the index: {shown}"))

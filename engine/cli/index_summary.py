@@ -109,7 +109,8 @@ def print_rejects(rejects: RejectLog, console: PlainConsole) -> None:
         where = f"{first.source}:{first.line}: {first.detail}. {reason.advice}"
         rows.append((f"{number:,} {reason.value}", where))
     console.print(facts(rows))
-    console.print(plain(f"All of them are in {rejects.path}"))
+    if rejects.path is not None:
+        console.print(plain(f"All of them are in {rejects.path}"))
 
 
 def source_rows(choice: FieldChoice) -> list[tuple[str, str]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from engine.cli.output import PlainConsole
 
 
+_STDIN = "<stdin>"  # as runs name it
+
+
 @click.command(
     cls=WithExamples,
     short_help="Show what is in the index.",
@@ -79,10 +82,15 @@ def _print_unfinished(console: PlainConsole, found: IndexInfo) -> None:
     console.print()
     for run in found.unfinished:
         command = "index --rebuild" if run.command == "rebuild" else run.command
-        what = f"engine {command} {shlex.join(run.catalogs)}, begun {run.begun}"
+        catalogs = shlex.join("-" if name == _STDIN else name for name in run.catalogs)
+        what = f"engine {command} {catalogs}, begun {run.begun}"
         if found.writer_at_work:
             console.print(plain(f"Unfinished: {what}. A writer is at work."))
         else:
             console.print(
-                plain(f"Interrupted: {what}. The same command again goes on where it was.")
+                plain(
+                    f"Interrupted: {what}. The same command, with the options that it had, goes "
+                    "on where it was."
+                ),
+                soft_wrap=True,
             )

@@ -82,7 +82,10 @@ def sync(
         from indexer.sync import DeletionLimits
 
     limits = DeletionLimits(all=allow_delete_all, despite_rejects=ignore_rejects, most=max_delete)
-    with spooled_stdin(request.catalogs) as stdin, RejectLog(rejects_file) as rejects:
+    with (
+        spooled_stdin(request.catalogs) as stdin,
+        RejectLog(None if dry_run else rejects_file) as rejects,
+    ):
         summary = _run(request, index_path, rejects, limits, stdin, dry_run=dry_run)
     if not dry_run:
         with waiting("getting ready to search"):
@@ -163,7 +166,7 @@ def _print_json(summary: SyncSummary, rejects: RejectLog, index_path: Path, dry_
             "truncated": indexing.truncated,
             "rejected": {reason.value: n for reason, n in rejects.counts.items()},
             "first_rejects": [asdict(reject) for reject in rejects.first.values()],
-            "rejects_file": str(rejects.path) if rejects.total else None,
+            "rejects_file": str(rejects.path) if rejects.total and rejects.path else None,
             "seconds": round(summary.seconds, 3),
         },
         indented=True,

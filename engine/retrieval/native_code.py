@@ -181,3 +181,12 @@ def _write(path: Path, code: bytes) -> None:
             Path(draft).replace(path)
         except OSError:
             Path(draft).unlink(missing_ok=True)
+
+
+def _begin_anew() -> None:
+    # A thread that is not in this process may have held it.
+    global _load_lock
+    _load_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from engine.errors import IndexWriteError, UsageError
 from engine.storage import keys
 from engine.storage.envelope import seal, unseal
-from engine.storage.index_folder import DATA_FILE, sync_folder
+from engine.storage.index_folder import DATA_FILE, make_folder, sync_folder
 from engine.storage.snapshot import Snapshot
 from engine.storage.tree_file import ONLY_TRANSACTION, TreeFileWriter, tree_file_bytes
 
@@ -33,6 +33,7 @@ def write_backup(snapshot: Snapshot, file: BinaryIO, progress: Progress | None =
 
     Raises:
         IndexDamagedError: a value is not what was written; what went out is no index.
+        EngineError: a writer has overwritten the commit; what went out is no index.
         OSError: the file cannot be written.
     """
     manifest = dataclasses.replace(snapshot.manifest, transaction=ONLY_TRANSACTION)
@@ -43,11 +44,12 @@ def write_backup(snapshot: Snapshot, file: BinaryIO, progress: Progress | None =
     total = tree_file_bytes(sizes, snapshot.page_size())
     writer = TreeFileWriter(file, snapshot.page_size(), sizes)
     for key, value in snapshot.entries():
-        if key == keys.MANIFEST:
-            writer.put(key, own)
-        else:
-            unseal(key, value, f"{snapshot.path}: {keys.describe(key)}")
-            writer.put(key, value)
+        with snapshot.reading():
+            if key == keys.MANIFEST:
+                writer.put(key, own)
+            else:
+                unseal(key, value, f"{snapshot.path}: {keys.describe(key)}")
+                writer.put(key, value)
         if progress is not None:
             progress(writer.file_bytes, total)
     writer.finish()
@@ -72,6 +74,8 @@ def back_up(path: str | Path, destination: str | Path, *, progress: Progress | N
         IndexNotFoundError, IndexDamagedError, IndexFormatError: there is nothing to copy.
     """
     folder = Path(destination)
+    if Path(path).resolve() in (folder.resolve(), *folder.resolve().parents):
+        raise UsageError(f"{folder} is inside the index; name a folder elsewhere for the backup")
     snapshot = Snapshot(path)
     try:
         is_new = _prepare(folder)
@@ -84,6 +88,7 @@ def back_up(path: str | Path, destination: str | Path, *, progress: Progress | N
             sync_folder(folder)
         except BaseException:
             draft.unlink(missing_ok=True)
+            (folder / DATA_FILE).unlink(missing_ok=True)
             if is_new:
                 folder.rmdir()
             raise
@@ -135,5 +140,5 @@ def _prepare(folder: Path) -> bool:
         return False
     if folder.exists():
         raise UsageError(f"{folder} is a file; name a folder for the backup")
-    folder.mkdir(parents=True)
+    make_folder(folder)
     return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,16 @@ from engine.errors import (
     IndexWriteError,
 )
 from engine.storage.envelope import seal, unseal
-from engine.storage.index_folder import DATA_FILE, LOCK_FILE, opening
+from engine.storage.index_folder import (
+    DATA_FILE,
+    LOCK_FILE,
+    WRITER_LOCK,
+    make_folder,
+    opening,
+    sync_folder,
+)
 from engine.storage.lmdb_handle import FileKey, OpenedHandle, file_key, leave_to_parent, open_handle
 from engine.storage.page_audit import audit_snapshot, read_meta_pages
-from engine.storage.writer_lock import WRITER_LOCK
 
 # A snapshot is taken again when two commits came between its beginning and its audit.
 _SNAPSHOT_ATTEMPTS = 1000
@@ -65,7 +71,7 @@ class Environment:
         with _registry_lock:
             try:
                 if create:
-                    path.mkdir(parents=True, exist_ok=True)
+                    make_folder(path)
                 with opening(path):
                     return cls._attach(path, create=create)
             except OSError as error:
@@ -94,10 +100,16 @@ class Environment:
         locks = {one._lock_file for one in _open_environments.values() if one._lock_file}
         opened = open_handle(path, create=create, locks_in_use=locks)
         descriptor = os.open(data, os.O_RDONLY)
-        if file_key(descriptor) != file_key(data):
+        try:
+            if create:
+                # A commit syncs the file, and not its name.
+                sync_folder(path)
+            if file_key(descriptor) != file_key(data):
+                raise IndexWriteError(f"{path}: another index took its place; open it again")
+        except BaseException:
             os.close(descriptor)
             opened.handle.close()
-            raise IndexWriteError(f"{path}: another index took its place; open it again")
+            raise
         environment = cls(path, opened, descriptor)
         _open_environments[environment.key] = environment
         return environment
@@ -134,6 +146,48 @@ class Environment:
         metas = read_meta_pages(self.path / DATA_FILE, self._descriptor)
         return max(meta.transaction for meta in metas)
 
+    def is_overwritten(self, transaction: int) -> bool:
+        """Whether pages of a commit that is being read may hold something else by now.
+
+        A writer waits for every reader in the table of readers. Where the table cannot be written
+        to, a commit is safe until the second one after it.
+
+        Args:
+            transaction: number of the commit.
+
+        Raises:
+            IndexDamagedError: the meta pages are damaged.
+        """
+        return not self.has_reader_table and self.newest_transaction() > transaction + 1
+
+    def refuse_overwritten(self, transaction: int, remedy: str = "run this again") -> None:
+        """Check that what was read until now is of the commit that was to be read.
+
+        Args:
+            transaction: number of the commit.
+            remedy: what to do about it otherwise.
+
+        Raises:
+            EngineError: a writer that cannot see this reader has overwritten what it reads.
+            IndexDamagedError: the meta pages are damaged.
+        """
+        if self.is_overwritten(transaction):
+            raise EngineError(
+                f"{self.path}: a writer has gone on without this process, which has no permission "
+                f"to write to {LOCK_FILE} and so cannot be waited for; {remedy}, or give it that "
+                "permission"
+            )
+
+    @contextlib.contextmanager
+    def reading(self, transaction: int) -> Iterator[None]:
+        """Refuse what is read in the block, and its errors, as `refuse_overwritten` does."""
+        try:
+            yield
+        except Exception:
+            self.refuse_overwritten(transaction)
+            raise
+        self.refuse_overwritten(transaction)
+
     @property
     def is_closed(self) -> bool:
         """Whether the last user of this process has let go."""
@@ -158,10 +212,14 @@ class Environment:
             try:
                 if audit_snapshot(self.path / DATA_FILE, transaction.id(), self._descriptor):
                     return transaction
-            except BaseException:
+            except BaseException as error:
+                number = transaction.id()
                 transaction.abort()
-                raise
-            transaction.abort()
+                # What a writer wrote over these pages meanwhile is no damage.
+                if not isinstance(error, IndexDamagedError) or not self.is_overwritten(number):
+                    raise
+            else:
+                transaction.abort()
         raise IndexDamagedError(
             f"{self.path}: no snapshot can be taken: its lock file does not belong to it; if the "
             "index was replaced, end the processes that have the old one open"

@@ -14,7 +14,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +25,12 @@ LOCK_FILE = "lock.mdb"
 REBUILD_FOLDER = "rebuild"
 # Where compaction writes the file that takes the place of the old one.
 COMPACTION_FOLDER = "compaction"
+WRITER_LOCK = "writer.lock"
+_INDEX_FILES = (DATA_FILE, LOCK_FILE, WRITER_LOCK)
 _WAITING_LOCK = "lock.{}.mdb"
+# What syncing a folder says on file systems that know no such thing, and of one that may be written
+# to but not read.
+_CANNOT_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EROFS, errno.EACCES)
 
 
 @contextlib.contextmanager
@@ -49,7 +53,7 @@ def replace_data_file(path: Path, staged: Path, lock_file_bytes: int) -> None:
         lock_file_bytes: size of LMDB's lock file.
 
     Raises:
-        IndexWriteError: the disk is full, or the like; the index is as it was before.
+        IndexWriteError: the disk is full, or the like; the message tells which index is there now.
     """
     try:
         with staged.open("rb") as file:
@@ -65,12 +69,18 @@ def replace_data_file(path: Path, staged: Path, lock_file_bytes: int) -> None:
             if staged.exists():
                 waiting.unlink(missing_ok=True)
             raise
-        sync_folder(path)
     except OSError as error:
         raise IndexWriteError(
             f"{path}: the new index could not take the place of the old one: {error.strerror}; "
             "the index is as it was before; free some space or check permissions, then run the "
             "same command again"
+        ) from error
+    try:
+        sync_folder(path)
+    except OSError as error:
+        raise IndexWriteError(
+            f"{path}: the new index has taken the place of the old one, but whether that outlasts "
+            f"a power failure is unknown: {error.strerror}; check the disk"
         ) from error
 
 
@@ -95,22 +105,53 @@ def reserve_lock_file(path: Path, size: int) -> None:
 
 def remove_leftovers(path: Path) -> None:
     """Remove what processes that were killed left half-done; the caller holds the writer lock."""
-    shutil.rmtree(path / COMPACTION_FOLDER, ignore_errors=True)
+    remove_staged(path / COMPACTION_FOLDER)
     awaited = _WAITING_LOCK.format(_inode(path / DATA_FILE))
     for file in path.glob(_WAITING_LOCK.format("*")):
         if file.name != awaited:
             file.unlink(missing_ok=True)
 
 
+def remove_staged(folder: Path) -> None:
+    """Remove an index that was to take the place of another, and nothing else that is there.
+
+    The folder of an index may be one that somebody has other things in.
+    """
+    waiting = folder.glob(_WAITING_LOCK.format("*"))
+    with contextlib.suppress(OSError):
+        for file in (*(folder / name for name in _INDEX_FILES), *waiting):
+            file.unlink(missing_ok=True)
+        folder.rmdir()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and its parents as need be, as durable as what will be in it.
+
+    Raises:
+        OSError: it cannot be made, or a file has its name.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder as durable as the files are."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Make the names in a folder as durable as the files are.
+
+    Raises:
+        OSError: the disk failed.
+    """
     try:
-        # Some file systems know no such thing, and need none.
-        with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
 
 
 def _finish_replacement(path: Path) -> None:

@@ -13,7 +13,9 @@ FORMAT_VERSION = 1
 OLDEST_FORMAT_VERSION = 1
 # Counts beyond this are no counts; every number up to it is exact in JSON.
 _LARGEST_NUMBER = 1 << 53
-MOST_TERMS = (1 << 31) - 1  # term ids are int32 in queries
+# Tables of a reader have a row for each entry of the vocabulary: a number that somebody else wrote
+# shall not take all memory.
+MOST_TERMS = 16_000_000
 _LARGEST_WEIGHT = 2.0**128  # the power of two above the largest float32
 
 

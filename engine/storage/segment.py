@@ -24,6 +24,11 @@ def hash_id(identifier: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(identifier, digest_size=8).digest(), "little")
 
 
+def hash_ids(identifiers: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    """Hash of each external id, (N,) uint64."""
+    return np.fromiter(map(hash_id, identifiers), np.uint64, len(identifiers))
+
+
 class Segment:
     """Read access to the parts of one segment; arrays are views into the memory map.
 
@@ -125,10 +130,15 @@ class Segment:
             raise self._contradiction("its ids are not one a document")
         return bytes(self.part("ids")[offsets[document] : offsets[document + 1]])
 
-    def find(self, identifier: bytes) -> int | None:
-        """Local document with the given external id, deleted ones left out."""
+    def find(self, identifier: bytes, hashed: int | None = None) -> int | None:
+        """Local document with the given external id, deleted ones left out.
+
+        Args:
+            identifier: the id, in UTF-8.
+            hashed: its `hash_id`, where it is known.
+        """
         hashes = self.part("id-hashes")
-        wanted = np.uint64(hash_id(identifier))
+        wanted = np.uint64(hash_id(identifier) if hashed is None else hashed)
         at = int(np.searchsorted(hashes, wanted))
         while at < len(hashes) and hashes[at] == wanted:
             documents = self.part("id-documents")
@@ -140,15 +150,22 @@ class Segment:
             at += 1
         return None
 
-    def find_many(self, identifiers: Sequence[bytes]) -> list[tuple[int, int]]:
-        """Pairs (position in `identifiers`, local document) of those that live here."""
+    def find_many(
+        self, identifiers: Sequence[bytes], hashed: npt.NDArray[np.uint64] | None = None
+    ) -> list[tuple[int, int]]:
+        """Pairs (position in `identifiers`, local document) of those that live here.
+
+        Args:
+            identifiers: the ids, in UTF-8.
+            hashed: their `hash_ids`, where several segments are searched for them.
+        """
         hashes = self.part("id-hashes")
         if not len(hashes) or not identifiers:
             return []
-        wanted = np.fromiter(map(hash_id, identifiers), np.uint64, len(identifiers))
+        wanted = hash_ids(identifiers) if hashed is None else hashed
         at = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
         candidates = np.flatnonzero(hashes[at] == wanted)
-        found = ((i, self.find(identifiers[i])) for i in candidates.tolist())
+        found = ((i, self.find(identifiers[i], int(wanted[i]))) for i in candidates.tolist())
         return [(i, document) for i, document in found if document is not None]
 
     def document_lengths(self) -> npt.NDArray[np.int64]:
@@ -215,7 +232,7 @@ def encode_ids(identifiers: Sequence[bytes]) -> dict[str, npt.NDArray[Any]]:
     """Parts of a segment that hold its external ids and the way back from them."""
     offsets = np.zeros(len(identifiers) + 1, np.uint64)
     np.cumsum([len(identifier) for identifier in identifiers], out=offsets[1:])
-    hashes = np.fromiter(map(hash_id, identifiers), np.uint64, len(identifiers))
+    hashes = hash_ids(identifiers)
     order = np.argsort(hashes, kind="stable").astype(np.uint32)
     return {
         "id-offsets": offsets,

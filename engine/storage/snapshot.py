@@ -6,6 +6,7 @@ import ctypes
 import os
 import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from engine.storage import keys
 from engine.storage.envelope import as_array
 from engine.storage.environment import Environment, read_value
 from engine.storage.manifest import Manifest
-from engine.storage.segment import Segment
+from engine.storage.segment import Segment, hash_id
 from engine.storage.unfinished_run import UnfinishedRun, load_runs
 
 _live: weakref.WeakSet[Snapshot] = weakref.WeakSet()
@@ -106,17 +107,18 @@ class Snapshot:
             and environment.newest_transaction() == self.manifest.transaction
         )
 
-    def is_overwritten(self) -> bool:
-        """Whether pages of this commit may hold something else by now.
+    def refuse_overwritten(self, remedy: str = "run this again") -> None:
+        """Check that what was read until now is of this commit; `remedy` says what to do if not.
 
-        A writer waits for every reader in the table of readers. Where the table cannot be written
-        to, a commit is safe until the second one after it.
+        Raises:
+            EngineError: a writer that cannot see this reader has overwritten what it reads.
+            IndexDamagedError: the meta pages are damaged.
         """
-        environment = self._environment
-        return (
-            not environment.has_reader_table
-            and environment.newest_transaction() > self.manifest.transaction + 1
-        )
+        self._environment.refuse_overwritten(self.manifest.transaction, remedy)
+
+    def reading(self) -> AbstractContextManager[None]:
+        """Refuse what is read in the block, and its errors, as `refuse_overwritten` does."""
+        return self._environment.reading(self.manifest.transaction)
 
     def entries(self, prefix: bytes = b"") -> Iterator[tuple[bytes, memoryview]]:
         """Keys that begin with `prefix`, in order, each with its value as a view into the map.
@@ -180,9 +182,10 @@ class Snapshot:
             encoded = identifier.encode()
         except UnicodeEncodeError:
             return None
+        hashed = hash_id(encoded)
         # Newest first: a document that was replaced is live only where it was written last.
         for at in reversed(range(len(self.segments))):
-            document = self.segments[at].find(encoded)
+            document = self.segments[at].find(encoded, hashed)
             if document is not None:
                 return int(self.first_documents[at]) + document
         return None

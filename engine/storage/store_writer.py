@@ -191,27 +191,29 @@ class StoreWriter:
 
         Raises:
             IndexWriteError: the disk is full, or the like; the index is as it was.
-            UsageError: this writer is closed.
+            UsageError: this writer is closed, or a dropped or merged segment is not there.
         """
         if self._is_closed:
             raise UsageError(f"this writer of {self.path} is closed; open another")
         deleted = deleted or {}
         puts: list[tuple[bytes, Any]] = []
         gone = {*dropped, *(merged.numbers if merged else ())}
+        known = [one.number for one in self.manifest.segments]
+        if unknown := gone.difference(known):
+            raise UsageError(f"{self.path} has no segment {min(unknown)} to drop or merge")
         removed = [one for one in self.manifest.segments if one.number in gone]
         deletes = [key for record in removed for key in _segment_keys(record)]
-        records = list(self.manifest.segments)
+        records = [one for one in self.manifest.segments if one.number not in gone]
         number = self.manifest.next_segment
         for content in added:
             puts.extend(segment_values(number, content))
             records.append(segment_record(number, content))
             number += 1
         if merged is not None:
-            place = [one.number for one in records].index(merged.numbers[0])
+            place = sum(one not in gone for one in known[: known.index(merged.numbers[0])])
             puts.extend(segment_values(number, merged.content))
             records.insert(place, segment_record(number, merged.content))
             number += 1
-        records = [one for one in records if one.number not in gone]
         for at, record in enumerate(records):
             mask = deleted.get(record.number)
             if mask is not None:

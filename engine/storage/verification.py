@@ -55,7 +55,8 @@ def verify_index(
     Raises:
         IndexNotFoundError: there is no index.
         IndexFormatError: it was written by a newer version.
-        EngineError: it cannot be opened, which says nothing about its contents.
+        EngineError: it cannot be opened, or a writer has overwritten the commit meanwhile, which
+            says nothing about its contents.
     """
     place = Path(path)
     try:
@@ -72,7 +73,8 @@ def verify_index(
                 raise IndexNotFoundError(
                     f"{place} holds no index yet: indexing was begun and nothing committed"
                 )
-            return _Verification(place, transaction, deep, progress or _ignore).run()
+            with environment.reading(transaction.id()):
+                return _Verification(place, transaction, deep, progress or _ignore).run()
         finally:
             transaction.abort()
     finally:

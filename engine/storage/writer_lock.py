@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engine.errors import IndexLockedError, IndexWriteError, UsageError
+from engine.storage.index_folder import WRITER_LOCK, make_folder
 
-WRITER_LOCK = "writer.lock"
 # Who asks whether a writer is at work holds the lock for an instant: that is nobody to report.
 _LEAST_WAIT_S = 0.1
 _POLL_S = 0.02
+# Descriptors of lock files that this process has open.
+_opened: set[int] = set()
 
 
 @contextlib.contextmanager
@@ -33,6 +35,7 @@ def writer_lock(path: Path, wait: float = 0.0) -> Iterator[None]:
     if not wait >= 0:
         raise UsageError(f"wait is a number of seconds from 0 up, not {wait}")
     deadline = time.monotonic() + max(wait, _LEAST_WAIT_S)
+    process = os.getpid()
     while True:
         descriptor = _open_writer_lock(path)
         try:
@@ -47,7 +50,9 @@ def writer_lock(path: Path, wait: float = 0.0) -> Iterator[None]:
             yield
             return
         finally:
-            os.close(descriptor)
+            # A process that was forked meanwhile has closed its copy.
+            if os.getpid() == process:
+                _let_go(descriptor)
 
 
 def writer_is_at_work(path: Path) -> bool:
@@ -56,13 +61,22 @@ def writer_is_at_work(path: Path) -> bool:
         descriptor = os.open(path / WRITER_LOCK, os.O_RDONLY)
     except OSError:
         return False
+    _opened.add(descriptor)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:
-        os.close(descriptor)
+        _let_go(descriptor)
     return False
+
+
+def _let_go(descriptor: int) -> None:
+    _opened.discard(descriptor)
+    # Closing is not enough while a process that was just forked has the lock as well.
+    with contextlib.suppress(OSError):
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
 
 
 def _acquire(descriptor: int, deadline: float) -> bool:
@@ -93,10 +107,12 @@ def _locked(path: Path, descriptor: int, wait: float) -> str:
 
 def _open_writer_lock(path: Path) -> int:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        return os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+        make_folder(path)
+        descriptor = os.open(path / WRITER_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise IndexWriteError(f"{path}: cannot be written to: {error.strerror}") from error
+    _opened.add(descriptor)
+    return descriptor
 
 
 def _is_in_place(descriptor: int, path: Path) -> bool:
@@ -105,3 +121,14 @@ def _is_in_place(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
         return False
+
+
+def _leave_to_parent() -> None:
+    """Close a forked process's copies: any one of them would keep the lock of a dead parent."""
+    for descriptor in _opened:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _opened.clear()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)

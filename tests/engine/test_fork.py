@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import functools
+import os
 import threading
+import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from engine import EngineError, SearchEngine
+from engine import EngineError, IndexLockedError, SearchEngine
+from engine.storage import writer_lock
 from engine.storage.snapshot import Snapshot
 from tests.engine.forked import in_child
 from tests.engine.storage.contents import WIDTH, open_store, segment_of
@@ -140,6 +148,8 @@ def test_a_writer_is_for_its_own_process(path: Path, tmp_path: Path) -> None:
             store.close()
 
         in_child(child)
+        with pytest.raises(IndexLockedError):
+            open_store(path)
         store.commit([segment_of(["c"])])
     new = open_store(tmp_path / "new")
     in_child(new.close)
@@ -147,3 +157,94 @@ def test_a_writer_is_for_its_own_process(path: Path, tmp_path: Path) -> None:
     new.close()
     with SearchEngine.open(tmp_path / "new") as opened:
         assert len(opened.search_vector(np.arange(WIDTH), np.ones(WIDTH))) == 1
+
+
+def test_a_child_that_lives_on_does_not_keep_the_right_to_write(path: Path) -> None:
+    """Neither that of a writer that was closed, nor that of one whose process died."""
+    store = open_store(path)
+    with living_child():
+        store.close()
+        assert not writer_lock.writer_is_at_work(path)
+        open_store(path).close()
+
+    def die() -> None:
+        open_store(path)
+        # The grandchild must outlive this process, and ends with the pipe.
+        if fork() == 0:
+            os.close(write_end)
+            os.read(read_end, 1)
+            os._exit(0)
+
+    read_end, write_end = os.pipe()
+    in_child(die)
+    open_store(path).close()
+    os.close(write_end)
+    os.close(read_end)
+
+
+@pytest.mark.parametrize("holder", ["writer", "onlooker"])
+def test_a_copy_of_the_lock_does_not_keep_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch, holder: str
+) -> None:
+    """A process that was just forked, or will be another program, has one for an instant."""
+    copies: list[int] = []
+    take = fcntl.flock
+
+    def copied(descriptor: int, operation: int) -> None:
+        take(descriptor, operation)
+        if operation != fcntl.LOCK_UN and not copies:
+            copies.append(os.dup(descriptor))
+
+    monkeypatch.setattr(fcntl, "flock", copied)
+    if holder == "writer":
+        with writer_lock.writer_lock(path):
+            pass
+    else:
+        assert not writer_lock.writer_is_at_work(path)
+    open_store(path).close()
+    os.close(*copies)
+
+
+def fork() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+@contextlib.contextmanager
+def living_child() -> Iterator[None]:
+    """A forked process that lives for as long as the block."""
+    read_end, write_end = os.pipe()
+    child = fork()
+    if child == 0:
+        os.close(write_end)
+        os.read(read_end, 1)
+        os._exit(0)
+    try:
+        yield
+    finally:
+        os.close(write_end)
+        os.close(read_end)
+        os.waitpid(child, 0)
+
+
+def test_lmdb_has_the_hook_that_forked_processes_need(tmp_path: Path) -> None:
+    """It is private to py-lmdb: a release without it must not be allowed by pyproject.toml."""
+    from lmdb import _envid
+
+    env_keys: Any = _envid.env_keys
+    assert list(env_keys(str(tmp_path), True)) == []
+    (tmp_path / "data.mdb").touch()
+    assert len(env_keys(str(tmp_path), True)) == 1
+
+
+def test_a_document_is_read_without_a_lock_that_a_fork_could_inherit(path: Path) -> None:
+    with SearchEngine.open(path) as opened:
+        hit = opened.search_vector([1], [1.0], k=1)[0]
+        assert hit.document is hit.document
+        assert not isinstance(type(hit).__dict__["document"], functools.cached_property)
+
+        def child() -> None:
+            assert opened.search_vector([1], [1.0], k=1)[0].document
+
+        in_child(child)

@@ -16,9 +16,12 @@ import numpy.typing as npt
 import pytest
 
 from engine import EngineError, IndexNotFoundError, SearchEngine, UsageError
+from engine.opened_commit import OpenedCommit
+from engine.retrieval.scorer import ScoredDocuments, Scorer
 from engine.storage import stored_block
 from engine.storage.backup import back_up
 from engine.storage.block import piece_checksum
+from engine.storage.environment import Environment
 from engine.storage.index_folder import replace_data_file
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
 from engine.storage.snapshot import Snapshot
@@ -38,9 +41,10 @@ def add(path: Path, *names: str) -> None:
 
 def replace(path: Path) -> None:
     """Let a copy of the index take its place, as compaction does."""
-    back_up(path, path / "copy")
+    copy = path.with_name("copy")
+    back_up(path, copy)
     with writer_lock(path):
-        replace_data_file(path, path / "copy" / "data.mdb", LOCK_FILE_BYTES)
+        replace_data_file(path, copy / "data.mdb", LOCK_FILE_BYTES)
 
 
 @pytest.fixture
@@ -279,6 +283,78 @@ def test_a_reader_that_no_writer_can_see(path: Path, monkeypatch: pytest.MonkeyP
     assert opened.refresh()
     assert ids(opened) == ["a", "b", "c", "d"]
     opened.close()
+
+
+@pytest.fixture
+def unseen(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SearchEngine]:
+    """An engine that has no place in the table of readers."""
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "access", lambda *_: False)
+        opened = SearchEngine.open(path)
+    yield opened
+    opened.close()
+
+
+def test_what_is_overwritten_during_a_search_is_no_answer(
+    path: Path, unseen: SearchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = Scorer.search
+
+    def interrupted(self: Scorer, *query: Any) -> ScoredDocuments:
+        for name in "cd":
+            in_child(lambda: add(path, name))  # noqa: B023
+        return search(self, *query)
+
+    monkeypatch.setattr(Scorer, "search", interrupted)
+    with pytest.raises(EngineError, match=r"lock\.mdb.*refresh"):
+        ids(unseen)
+
+
+def test_a_commit_is_not_closed_while_a_call_begins(
+    unseen: SearchEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = unseen._commit
+    look = Environment.newest_transaction
+
+    def superseded(self: Environment) -> int:
+        commit.end(wait=False)
+        return look(self)
+
+    monkeypatch.setattr(Environment, "newest_transaction", superseded)
+    assert commit.begin()
+    with commit:
+        assert commit.snapshot.find("b") == 1
+    assert commit.snapshot._is_closed
+    assert not commit.begin()
+
+
+def test_close_comes_back_when_the_index_is_closed(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = OpenedCommit(path)
+    close = commit.snapshot.close
+    came_back = threading.Event()
+
+    def slow() -> None:
+        came_back.wait(0.2)
+        close()
+
+    monkeypatch.setattr(commit.snapshot, "close", slow)
+    was_closed: list[bool] = []
+
+    def end() -> None:
+        commit.end(wait=True)
+        was_closed.append(commit.snapshot._is_closed)
+        came_back.set()
+
+    assert commit.begin()
+    thread = threading.Thread(target=end)
+    with commit:
+        thread.start()
+        while not commit._is_ended:
+            time.sleep(0.001)
+    thread.join()
+    assert was_closed == [True]
 
 
 def test_places_of_dead_readers_are_cleared(path: Path) -> None:

@@ -25,9 +25,13 @@ from engine import (
     SearchEngine,
     UsageError,
 )
-from engine.storage import environment
+from engine.storage import environment, keys
+from engine.storage.snapshot import Snapshot
+from engine.storage.store_writer import StoreWriter
+from engine.storage.verification import verify_index
 from indexer.catalog.values import MAX_ID_BYTES
 from indexer.index_writer import IndexWriter, StoredState
+from tests.engine.storage.resealing import payloads, reseal
 
 WIDTH = 6
 Answers = list[list[tuple[str, float, Any]]]
@@ -305,8 +309,12 @@ def test_a_closed_writer_writes_nothing(tmp_path: Path) -> None:
         lambda: writer.upsert(["b"], one(1.0)),
         lambda: writer.delete(["a"]),
         lambda: writer.update_documents(["a"], [{}]),
+        lambda: writer.add(["b"], one(1.0)),
+        lambda: writer.unknown(["b"]),
+        lambda: writer.states(["a"], [bytes(16)], [{}]),
         writer.commit,
         writer.checkpoint,
+        writer.abort,
     ):
         with pytest.raises(UsageError, match="closed"):
             use()
@@ -401,6 +409,128 @@ def test_a_checkpoint_is_published_and_what_follows_can_be_dropped(tmp_path: Pat
         assert ids_of(tmp_path) == []
     with SearchEngine.open(tmp_path) as engine:
         assert engine.info().documents == 0
+
+
+@pytest.mark.parametrize("merges", [True, False])
+@pytest.mark.parametrize("count", [2, 7])
+def test_a_checkpoint_of_deletions_alone_is_replaced_by_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, merges: bool
+) -> None:
+    if not merges:
+        monkeypatch.setattr(indexer.uncommitted, "choose_merge", lambda sizes: [])
+    ids = [f"id-{at}" for at in range(count)]
+    with IndexWriter(tmp_path, vocabulary_size=WIDTH, max_weight=8) as writer:
+        writer.upsert(ids, vectors([[1] * WIDTH] * count))
+        writer.commit()
+        writer.delete(ids[:1])
+        writer.checkpoint()
+        for name in ("x", "y"):
+            writer.upsert([name], one(1.0))
+            writer.commit()
+            assert writer.unknown([*ids, name]) == ids[:1]
+    assert ids_of(tmp_path) == [*ids[1:], "x", "y"]
+    assert not list(verify_index(tmp_path, deep=True))
+
+
+@pytest.mark.parametrize("fails_after", ["commit", "checkpoint", "full disk"])
+def test_a_commit_that_could_not_be_opened_is_not_an_empty_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails_after: str
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def fail(*_: object) -> bytearray:
+        raise MemoryError
+
+    with IndexWriter(tmp_path, vocabulary_size=WIDTH, max_weight=8) as writer:
+        writer.upsert(["a", "b"], vectors([[1] * 6, [2] * 6]))
+        writer.commit()
+        writer.upsert(["b", "c"], vectors([[3] * 6, [4] * 6]))
+        if fails_after == "full disk":
+            with monkeypatch.context() as patch:
+                patch.setattr(environment, "seal", fail)
+                with pytest.raises(IndexWriteError):
+                    writer.commit()
+        elif fails_after == "checkpoint":
+            writer.checkpoint()
+        else:
+            writer.commit()
+        with monkeypatch.context() as patch:
+            patch.setattr(StoreWriter, "snapshot", interrupted)
+            for use in (
+                lambda: writer.unknown(["a"]),
+                lambda: writer.delete(["a"]),
+                lambda: writer.add(["a"], one(1.0)),
+            ):
+                with pytest.raises(KeyboardInterrupt):
+                    use()
+            writer.upsert(["a"], one(5.0))
+            with pytest.raises(KeyboardInterrupt):
+                writer.commit()
+        assert writer.unknown(["a", "b", "c", "d"]) == ["d"]
+        writer.commit()
+        assert len(writer) == 3
+    assert ids_of(tmp_path) == ["a", "c", "b"]
+    assert not list(verify_index(tmp_path, deep=True))
+
+
+def test_an_interrupt_right_after_a_commit_leaves_a_writer_that_can_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = StoreWriter.snapshot
+    interrupts = [KeyboardInterrupt()]
+
+    def once(store: StoreWriter, before: Snapshot | None = None) -> Snapshot | None:
+        if interrupts:
+            raise interrupts.pop()
+        return opened(store, before)
+
+    with IndexWriter(tmp_path, vocabulary_size=WIDTH, max_weight=8) as writer:
+        writer.upsert(["a", "b"], vectors([[1] * 6, [2] * 6]))
+        writer.commit()
+        writer.upsert(["c"], one(3.0))
+        writer.checkpoint()
+        monkeypatch.setattr(StoreWriter, "snapshot", once)
+        for _ in range(2):
+            # Whether it comes with the commit or with what follows it.
+            try:
+                writer.upsert(["a", "d"], vectors([[4] * 6, [5] * 6]))
+                writer.commit()
+            except KeyboardInterrupt:
+                continue
+        assert not interrupts
+        assert writer.unknown(["a", "b", "c", "d"]) == []
+        assert len(writer) == 4
+    assert sorted(ids_of(tmp_path)) == ["a", "b", "c", "d"]
+    assert not list(verify_index(tmp_path, deep=True))
+
+
+def test_a_commit_does_without_a_merge_that_meets_damage(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with IndexWriter(tmp_path, vocabulary_size=WIDTH, max_weight=8) as writer:
+        writer.upsert(["a", "b", "c"], vectors([[1] * 6, [2] * 6, [3] * 6]))
+        writer.commit()
+    snapshot = Snapshot(tmp_path)
+    key = keys.block_part(snapshot.segments[0].record.number, 0, "postings")
+    snapshot.close()
+    postings = bytearray(payloads(tmp_path)[key])
+    postings[0] ^= 1
+    reseal(tmp_path, {key: bytes(postings)})
+    with IndexWriter(tmp_path) as writer:
+        writer.upsert(["d"], one(4.0, dimension=5))
+        writer.commit()
+        assert not caplog.records
+        # Half of the damaged segment is deleted, so merging it would pay.
+        assert writer.delete(["a", "b"]) == []
+        writer.commit()
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
+        assert "damaged" in caplog.text
+        assert len(writer) == 2
+        assert writer.unknown(["a", "b", "c", "d"]) == ["a", "b"]
+    with SearchEngine.open(tmp_path) as engine:
+        assert "a" not in engine
+        assert "d" in engine
 
 
 def test_abort_drops_what_was_not_committed(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import indexer.rebuild
 from engine import (
     CatalogError,
     IndexLockedError,
@@ -135,6 +136,28 @@ def test_an_interrupted_rebuild_leaves_the_old_index_and_goes_on(
         assert engine.info().unfinished == ()
         assert {name for name, _ in found(engine)} == {one["id"] for one in NEW[1:]}
     assert files(index) == ["data.mdb", "lock.mdb", "writer.lock"]
+
+
+def test_what_an_interrupted_rebuild_left_too_much_goes_batch_by_batch(
+    tmp_path: Path, index: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_windows, "WINDOW", 2)
+    monkeypatch.setattr(indexer.rebuild, "_BATCH", 2)
+    interrupted: Any = CountingModel(model, calls=3)
+    with pytest.raises(KeyboardInterrupt):
+        rebuild_index(reader(tmp_path / "new.jsonl", NEW), interrupted, index)
+    batches: list[int] = []
+    delete = IndexWriter.delete
+
+    def counted(writer: IndexWriter, ids: list[str]) -> list[str]:
+        batches.append(len(ids))
+        return delete(writer, ids)
+
+    monkeypatch.setattr(IndexWriter, "delete", counted)
+    summary = rebuild_index(reader(tmp_path / "new.jsonl", NEW[5:]), model, index)
+    assert batches == [2, 2, 1]
+    assert summary.documents == 2
+    assert {name for name, _ in answers(index)} == {one["id"] for one in NEW[5:]}
 
 
 def test_another_model_begins_anew(

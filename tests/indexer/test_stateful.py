@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from engine.storage.verification import verify_index
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -25,6 +24,7 @@ from scipy.sparse import csr_matrix
 
 import indexer.uncommitted
 from engine import SearchEngine, UsageError
+from engine.storage.verification import verify_index
 from indexer.compaction import compact
 from indexer.index_writer import IndexWriter
 from tests.engine.retrieval.exhaustive import Query, whole_scores, whole_top_k
@@ -131,6 +131,15 @@ class IndexMachine(RuleBasedStateMachine):
     def checkpoint(self) -> None:
         self.writer.checkpoint()
         self.publish()
+
+    @rule(ids=st.lists(IDS, min_size=1, max_size=3), additions=ADDITIONS)
+    def delete_checkpoint_upsert_commit(
+        self, ids: list[str], additions: list[tuple[str, list[float], int]]
+    ) -> None:
+        self.delete(ids)
+        self.checkpoint()
+        self.upsert(additions)
+        self.commit()
 
     @rule()
     def abort(self) -> None:

@@ -37,7 +37,7 @@ def test_delete(copy: Path, serving: Serving) -> None:
     assert outcome.code == 0
     assert outcome.out.splitlines() == [
         f"Deleted 2 documents; engine.index holds {len(PRODUCTS) - 2}",
-        "1 id not in the index: nobody",
+        "1 id not in the index: 'nobody'",
     ]
     assert outcome.err == ""
     engine("get", "S1", cwd=copy).fails(1, "'S1'")

@@ -91,9 +91,8 @@ def test_the_folder_may_be_there_and_empty(path: Path, before: list[Any], tmp_pa
 
 
 def test_what_is_there_is_never_overwritten(path: Path, tmp_path: Path) -> None:
-    for taken in (path, tmp_path):
-        with pytest.raises(UsageError, match="is not empty"):
-            back_up(path, taken)
+    with pytest.raises(UsageError, match="is not empty"):
+        back_up(path, tmp_path)
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(UsageError, match="is a file"):
         back_up(path, tmp_path / "file")
@@ -175,3 +174,10 @@ def test_while_writing_goes_on(path: Path, before: list[Any], tmp_path: Path) ->
     snapshot = Snapshot(tmp_path / "copy")
     assert snapshot.manifest.transaction == 1
     snapshot.close()
+
+
+@pytest.mark.parametrize("inside", ["", "copy", "compaction", "rebuild/deeper"])
+def test_the_index_is_no_place_for_its_backup(path: Path, inside: str) -> None:
+    with pytest.raises(UsageError, match="is inside the index"):
+        back_up(path, path / inside)
+    assert {file.name for file in path.iterdir()} == {"data.mdb", "lock.mdb", "writer.lock"}

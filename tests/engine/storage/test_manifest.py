@@ -120,3 +120,11 @@ def test_fields_of_the_wrong_kind_never_escape_as_other_errors(name: str, value:
     fields = json.loads(EMPTY.to_bytes()) | {name: value}
     with contextlib.suppress(IndexDamagedError):
         Manifest.from_bytes(json.dumps(fields).encode(), "x")
+
+
+def test_a_vocabulary_that_would_take_all_memory() -> None:
+    largest = dataclasses.replace(EMPTY, vocabulary_size=16_000_000)
+    assert Manifest.from_bytes(largest.to_bytes(), "x") == largest
+    wider = dataclasses.replace(EMPTY, vocabulary_size=16_000_001)
+    with pytest.raises(IndexDamagedError, match="vocabulary_size is 16000001"):
+        Manifest.from_bytes(wider.to_bytes(), "x")

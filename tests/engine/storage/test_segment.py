@@ -18,7 +18,7 @@ from engine.storage import segment as segment_module
 from engine.storage.envelope import seal
 from engine.storage.keys import segment_part
 from engine.storage.manifest import SegmentRecord
-from engine.storage.segment import Segment, dump_document, encode_documents, encode_ids
+from engine.storage.segment import Segment, dump_document, encode_documents, encode_ids, hash_ids
 
 IDS = st.lists(
     st.text(st.characters(codec="utf-8"), min_size=1, max_size=12), min_size=1, unique=True
@@ -106,6 +106,19 @@ def test_a_deleted_id_that_is_there_again_is_found() -> None:
         segment = segment_with(["a", "b", "a"], [deleted])
         assert segment.find(b"a") == live
         assert segment.find_many([b"b", b"a", b"c"]) == [(0, 1), (1, live)]
+
+
+def test_ids_that_are_hashed_already_are_not_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = [segment_with(["a", "b"]), segment_with(["c", "a"])]
+    ids = [b"c", b"a", b"none"]
+    hashed = hash_ids(ids)
+
+    def no_hash(identifier: bytes) -> int:
+        raise AssertionError(identifier)
+
+    monkeypatch.setattr(segment_module, "hash_id", no_hash)
+    assert [one.find_many(ids, hashed) for one in segments] == [[(1, 0)], [(0, 0), (1, 1)]]
+    assert [one.find(b"a", int(hashed[1])) for one in segments] == [0, 1]
 
 
 def test_finding_nothing() -> None:

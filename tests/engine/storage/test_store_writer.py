@@ -27,7 +27,7 @@ from engine.storage import environment, lmdb_handle, writer_lock
 from engine.storage.envelope import seal
 from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import QuerySide, StoreWriter
+from engine.storage.store_writer import MergedSegments, QuerySide, StoreWriter
 from tests.engine.storage.contents import WIDTH, large_segment, open_store, segment_of
 from tests.engine.storage.writer_worker import DOCUMENTS_A_COMMIT
 
@@ -133,6 +133,23 @@ def test_an_error_that_is_nobodys_fault_leaves_the_index_as_it_was(
         store.commit([large_segment(3, 2)])
     monkeypatch.undo()
     assert_whole(path, 3)
+
+
+@pytest.mark.parametrize("number", [1, 2, 99])
+def test_only_segments_that_are_there_are_dropped_or_merged(path: Path, number: int) -> None:
+    with open_store(path) as store:
+        before = store.manifest
+        # A commit of one segment more would give it this number, or the next.
+        assert before.next_segment == 1
+        for unknown in (
+            {"dropped": [number]},
+            {"merged": MergedSegments([0, number], segment_of(["id-0"]))},
+        ):
+            with pytest.raises(UsageError, match=f"no segment {number} to drop or merge"):
+                store.commit([large_segment(3, 2)], **unknown)
+        assert store.manifest == before
+        store.commit([large_segment(3, 2)])
+    assert_whole(path, 5)
 
 
 def test_a_file_size_limit(path: Path) -> None:
