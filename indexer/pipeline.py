@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +133,14 @@ def require_records(
         raise CatalogError(
             "no record could be indexed: " + reasons(reader) + "; the index is as it was before"
         )
-    return chain([first], iterator)
+    return _with_first(first, iterator)
+
+
+def _with_first(
+    first: list[CatalogRecord], others: Iterator[list[CatalogRecord]]
+) -> Iterator[list[CatalogRecord]]:
+    yield first
+    yield from others
 
 
 def reasons(reader: CatalogReader) -> str:
@@ -236,6 +242,10 @@ class CatalogRun:
             if not reader.strict:
                 self._writer.commit()
             raise
+        finally:
+            # Closes the file that the catalog is read from, where an error left it open.
+            if isinstance(windows, Generator):
+                windows.close()
 
     def finish(self, *, deleted: int = 0, is_complete: bool = False) -> None:
         """Commit, and say that the run has come to its end.

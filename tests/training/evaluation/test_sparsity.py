@@ -23,7 +23,7 @@ def test_frequencies_of_lists_and_dense_rows_without_deleted_documents(
     with IndexWriter(tmp_path / "index", vocabulary_size=40, max_weight=1) as writer:
         writer.add(ids, rows)
         writer.commit()
-        writer.add(ids[5:15], again)
+        writer.upsert(ids[5:15], again)
     expected = (rows.toarray() > 0).sum(axis=0)
     expected += (again.toarray() > 0).sum(axis=0) - (rows[5:15].toarray() > 0).sum(axis=0)
     np.testing.assert_array_equal(document_frequencies(tmp_path / "index"), expected)
