@@ -103,10 +103,17 @@ class StaticWeights:
         idf: hold the weights near the inverse document frequency among the training queries: the
             weight of a token is what is learned times its idf.
         idf_scale: the idf is divided by this.
+        function_words: words that say nothing about what is searched for, such as "de" and
+            "busco". Those that the tokenizer keeps whole begin at `function_word_weight` times
+            what they would weigh otherwise.
+        function_word_weight: the factor; above 0, so that a query of such words alone finds
+            something.
     """
 
     idf: bool = False
     idf_scale: float = 8.0
+    function_words: tuple[str, ...] = ()
+    function_word_weight: float = 0.02
 
 
 @dataclass(frozen=True)

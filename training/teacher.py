@@ -24,11 +24,17 @@ class DenseTeacher:
     dot product times the configured scale.
     """
 
-    def __init__(self, configuration: Teacher, device: torch.device, threads: ShardThreads) -> None:
+    def __init__(
+        self,
+        configuration: Teacher,
+        device: torch.device,
+        threads: ShardThreads,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         _, directory = find_model_directory(configuration.model)
         directory = transformer_directory(directory)
         self._encoder, tokenizer = load_encoder(directory)
-        self._encoder.to(device).requires_grad_(False).eval()
+        self._encoder.to(device=device, dtype=dtype).requires_grad_(False).eval()
         self._tokenizer: Tokenizer = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(configuration.max_length)

@@ -89,11 +89,18 @@ class TrainableSparseModel(nn.Module):
         return self.static_weights * self.static_multiplier
 
     def set_static_multiplier(self, multiplier: torch.Tensor) -> None:
-        """Fix the multipliers (V,) of the static weights, and leave the products as they are."""
+        """Fix the multipliers (V,) of the static weights.
+
+        Weights that are all alike have learned nothing yet: they are multiplied. Where something
+        was learned the products stay as they are.
+        """
         with torch.no_grad():
             weights = self.query_weights()
             self.static_multiplier.copy_(multiplier)
-            self.static_weights.copy_(weights / self.static_multiplier)
+            if bool((weights != weights[0]).any()):
+                self.static_weights.copy_(weights / self.static_multiplier)
+            else:
+                self.static_weights.copy_(weights)
 
     def query_tokens(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Return the distinct token ids of each text, ascending int64, without special tokens."""

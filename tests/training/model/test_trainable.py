@@ -76,7 +76,16 @@ def test_documents_may_be_cut_shorter_than_the_model_does(tmp_path: Path) -> Non
     assert len(model.document_tokens(["a " * 90], 999)[0]) == model.max_length
 
 
-def test_a_multiplier_leaves_the_weights_as_they_are(tmp_path: Path) -> None:
+def test_a_multiplier_is_where_weights_begin_that_learned_nothing(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "model")
+    with torch.no_grad():
+        model.static_weights.fill_(2.0)
+    multiplier = torch.linspace(0.1, 2, len(VOCABULARY))
+    model.set_static_multiplier(multiplier)
+    assert torch.allclose(model.query_weights(), 2 * multiplier)
+
+
+def test_a_multiplier_leaves_learned_weights_as_they_are(tmp_path: Path) -> None:
     model = sparse_model(tmp_path / "model")
     before = model.query_weights().detach().clone()
     multiplier = torch.linspace(0.1, 2, len(VOCABULARY))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -135,7 +137,15 @@ def _entries(
         if entry.get(word) not in known:
             weights[entry.get(word, word)] += weight
     translations = share_meanings(entry, spanish.weights, spanish.translations)
+    for word in _function_words() - known.keys():
+        weights[word] = math.inf
     return choose_words(weights, size), translations
+
+
+def _function_words() -> set[str]:
+    """Return the words that the recipe gives next to no weight, as the tokenizer sees them."""
+    recipe = tomllib.loads(Path(__file__).with_name("recipe.toml").read_text(encoding="utf-8"))
+    return set(words(" ".join(recipe["static_weights"]["function_words"])))
 
 
 def _english_words(data: Path, titles: Iterable[str]) -> Counter[str]:

@@ -18,14 +18,18 @@ import torch
 _PLURALS = ("es", "s")
 _GENDERS = ("o", "a")
 _SHORTEST_STEM = 4
-_LEAST_SIMILARITY = 0.75  # of what the forms mean; below it lie pairs like "puerto" and "puerta"
+# Cosines of what two forms mean, from which they count as one word. A Spanish plural hardly ever
+# means another thing, and alignment is noisy for the rarer form. Pairs like "puerto" and "puerta"
+# lie below the second. An entry that English has already, such as "pan", must mean the same.
+_LIKE_PLURAL = 0.4
+_LIKE_GENDER = 0.6
+_LIKE_ENGLISH = 0.75
 
 
 def shared_entries(
     weights: dict[str, float],
     known: Collection[str],
     meaning: Callable[[str], torch.Tensor | None],
-    least_similarity: float = _LEAST_SIMILARITY,
 ) -> dict[str, str]:
     """Return the entry that stands for each word that needs none of its own.
 
@@ -34,14 +38,13 @@ def shared_entries(
         known: entries that the vocabulary has already.
         meaning: of a word or an entry its direction among the embeddings, (d,) float32 of length
             1; None where nothing is known.
-        least_similarity: cosine of the meanings from which two forms count as one word.
     """
 
-    def alike(one: str, other: str) -> bool:
+    def alike(one: str, other: str, least: float) -> bool:
         first, second = meaning(one), meaning(other)
         if first is None or second is None:
             return False
-        return float(first @ second) >= least_similarity
+        return float(first @ second) >= least
 
     entry: dict[str, str] = {}
     for word in weights:
@@ -49,7 +52,8 @@ def shared_entries(
             base = word.removesuffix(ending)
             if len(base) + len(ending) != len(word) or len(base) < _SHORTEST_STEM:
                 continue
-            if (base in weights or base in known) and alike(word, base):
+            least = _LIKE_PLURAL if base in weights else _LIKE_ENGLISH
+            if (base in weights or base in known) and alike(word, base, least):
                 entry[word] = base
                 break
     singular = [word for word in weights if word not in entry]
@@ -60,7 +64,7 @@ def shared_entries(
 def _without_gender(
     singular: Iterable[str],
     known: Collection[str],
-    alike: Callable[[str, str], bool],
+    alike: Callable[[str, str, float], bool],
 ) -> dict[str, str]:
     by_stem: defaultdict[str, list[str]] = defaultdict(list)
     for word in singular:
@@ -69,8 +73,8 @@ def _without_gender(
     entry: dict[str, str] = {}
     for stem, forms in by_stem.items():
         if stem in known:
-            entry.update((form, stem) for form in forms if alike(form, stem))
-        elif len(forms) == len(_GENDERS) and alike(*forms):
+            entry.update((form, stem) for form in forms if alike(form, stem, _LIKE_ENGLISH))
+        elif len(forms) == len(_GENDERS) and alike(forms[0], forms[1], _LIKE_GENDER):
             entry.update((form, stem) for form in forms)
     return entry
 

@@ -12,6 +12,9 @@ _SPANISH = (
     "¿Existe {}?", "¿Tienen en existencia {}?", "recomiéndame {}", "muéstrame {}", "algo como {}",
     "¿Puedo conseguir {} en esta tienda?", "¿Qué opciones hay de {}?", "oferta de {}", "{} barato",
     "¿Me pueden ayudar a encontrar {}?", "comprar {}", "{} precio", "¿Es posible comprar {} aquí?",
+    "¿Manejan {}?", "¿Qué {} tienen?", "¿Qué {} venden?", "¿Qué precio tiene {}?", "quisiera {}",
+    "me gustaría ver {}", "¿Me enseñan {}?", "¿Cuánto vale {}?", "ando buscando {}", "¿Qué {} hay?",
+    "me interesa {}", "¿Dónde consigo {}?", "quisiera comprar {}", "¿Ofrecen {}?", "¿Les queda {}?",
 )  # fmt: skip
 _ENGLISH = (
     "do you have {}?", "is there a {} available?", "where can I buy {}?", "looking for {}",
