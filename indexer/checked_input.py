@@ -114,12 +114,12 @@ def checked_vectors(
     if saturate and len(rows.data) and limit < rows.data.max() < math.inf:
         clipped = np.minimum(rows.data, np.float32(limit))
         rows = csr_matrix((clipped, rows.indices, rows.indptr), shape=rows.shape)
-    bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit) & np.isfinite(rows.data)))
-    if len(bad):
-        row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
-        raise UsageError(
-            f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
-            f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
-            + (" (set max_weight when it is created)" if limit < LARGEST_WEIGHT else "")
-        )
-    return rows
+    if not len(rows.data) or (rows.data.min() >= 0 and rows.data.max() <= limit):  # NaN is neither
+        return rows
+    bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit)))
+    row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
+    raise UsageError(
+        f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
+        f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
+        + (" (set max_weight when it is created)" if limit < LARGEST_WEIGHT else "")
+    )

@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
-from engine.storage.segment import Segment
+from engine.storage.segment import Segment, hash_ids
 from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import MergedSegments, SegmentContent, StoreWriter
 from indexer.checked_input import CONTENT_HASH_BYTES
@@ -242,9 +242,12 @@ class Uncommitted:
     def _marked_deleted(self, ids: Iterable[bytes]) -> Masks:
         """Masks of deleted documents of the segments in which one of `ids` lives."""
         deleted: Masks = {}
-        wanted = list(ids)
+        hashed = hash_ids(wanted := list(ids))
+        # In the order of a segment's own hashes, so that a search of it reads memory once.
+        order = np.argsort(hashed)
+        wanted, hashed = [wanted[at] for at in order.tolist()], hashed[order]
         for segment in self._segments():
-            found = segment.find_many(wanted)
+            found = segment.find_many(wanted, hashed)
             if found and segment.record.number != self._checkpoint:
                 mask = segment.deleted_mask()
                 mask[[document for _, document in found]] = True

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
@@ -100,11 +100,13 @@ def check(block: InvertedBlock, rows: Rows) -> None:
     assert dtypes == ["<u4", "<u4", "<u2", "<i4", "<u4", "|u1", "|u1"]
 
 
+@settings(deadline=None)  # the first call loads compiled code
 @given(ROWS)
 def test_equals_a_naive_inversion(rows: Rows) -> None:
     check(inverted(rows), rows)
 
 
+@settings(deadline=None)  # the first call loads compiled code
 @given(ROWS)
 def test_equals_a_naive_inversion_with_dense_rows(rows: Rows) -> None:
     with pytest.MonkeyPatch.context() as patch:
