@@ -10,7 +10,13 @@ import numpy.typing as npt
 from numba import njit
 
 from engine.errors import UsageError
-from engine.storage.block import BANDS, MAX_BLOCK_DOCUMENTS, InvertedBlock, row_stride
+from engine.storage.block import (
+    BANDS,
+    MAX_BLOCK_DOCUMENTS,
+    InvertedBlock,
+    piece_checksums,
+    row_stride,
+)
 from engine.storage.manifest import Quantization
 
 # A dense row costs 2 bytes a document of the block, a posting list 4 bytes a posting. Below this
@@ -104,12 +110,15 @@ def invert_impacts(
     dense_maxima = np.zeros(len(dense_ends), np.uint16)
     _fill_rows(dense_ends - offsets[-1], dense_lists, stride, high, low, dense_maxima)
     maxima[dense] = dense_maxima
+    rows = np.where(dense, np.cumsum(dense) - 1, -1).astype(np.int32)
+    begins = offsets.astype(np.uint32)
     return InvertedBlock(
         documents=documents,
         terms=terms.astype(np.uint32),
-        offsets=offsets.astype(np.uint32),
+        offsets=begins,
         maxima=maxima,
-        rows=np.where(dense, np.cumsum(dense) - 1, -1).astype(np.int32),
+        rows=rows,
+        checksums=piece_checksums(begins, rows, postings, high, low, stride),
         postings=postings,
         high=high,
         low=low,
@@ -186,9 +195,9 @@ def _order(offsets, postings, maxima):  # type: ignore[no-untyped-def]
             ends[band] = end
             end += size
         for at in range(len(posting_list)):
-            band = (np.uint64(copy[at] >> np.uint32(16)) * factor) >> np.uint64(32)
-            posting_list[ends[band]] = copy[at]
-            ends[band] += 1
+            level = (np.uint64(copy[at] >> np.uint32(16)) * factor) >> np.uint64(32)
+            posting_list[ends[level]] = copy[at]
+            ends[level] += 1
 
 
 @kernel

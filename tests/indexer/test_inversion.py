@@ -56,7 +56,7 @@ def naive(rows: Rows) -> dict[int, dict[int, int]]:
 def read(block: InvertedBlock) -> dict[int, dict[int, int]]:
     """What a block says, whether in lists or in rows; checks what must hold of both."""
     stride = row_stride(block.documents)
-    checksums = block.checksums()
+    checksums = block.checksums
     postings: dict[int, dict[int, int]] = {}
     for slot, term in enumerate(block.terms.tolist()):
         listed = block.postings[block.offsets[slot] : block.offsets[slot + 1]]
@@ -176,4 +176,4 @@ def test_documents_without_terms() -> None:
     assert block.documents == 2
     assert not len(block.terms)
     assert block.offsets.tolist() == [0]
-    assert len(block.checksums()) == 0
+    assert len(block.checksums) == 0
