@@ -53,8 +53,11 @@ def prepare_block(ids: Sequence[bytes], rows: csr_matrix, manifest: Manifest) ->
 def rows_between(rows: csr_matrix, begin: int, end: int) -> csr_matrix:
     """Rows of a CSR matrix, without copying them as slicing would."""
     low, high = rows.indptr[begin], rows.indptr[end]
-    parts = (rows.data[low:high], rows.indices[low:high], rows.indptr[begin : end + 1] - low)
-    return csr_matrix(parts, shape=(end - begin, rows.shape[1]))
+    view = csr_matrix((end - begin, rows.shape[1]), dtype=rows.dtype)
+    # Given to the constructor, they would be copied.
+    view.data, view.indices = rows.data[low:high], rows.indices[low:high]
+    view.indptr = rows.indptr[begin : end + 1] - low
+    return view
 
 
 class BlocksAhead:
