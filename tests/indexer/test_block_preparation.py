@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from engine.storage.environment import Environment
 from engine.storage.verification import verify_index
 from indexer import IndexWriter, write_index
 from indexer.block_preparation import rows_between, usable_threads
+from indexer.checked_input import checked_vectors
 
 WIDTH = 50
 DOCUMENTS = 3_500
@@ -154,3 +156,52 @@ def test_less_than_one_thread_is_refused(tmp_path: Path) -> None:
         IndexWriter(tmp_path / "index", vocabulary_size=WIDTH, threads=0)
     assert not (tmp_path / "index").exists()
     assert usable_threads() >= 1
+
+
+def shuffled(vectors: csr_matrix) -> csr_matrix:
+    """The same matrix, with the dimensions of a row in any order."""
+    rows = np.repeat(np.arange(vectors.shape[0]), np.diff(vectors.indptr))
+    order = np.argsort(rows + np.random.default_rng(4).random(vectors.nnz))
+    parts = (vectors.data[order], vectors.indices[order], vectors.indptr)
+    return csr_matrix(parts, shape=vectors.shape)
+
+
+def test_dimensions_in_any_order_are_neither_copied_nor_changed(tmp_path: Path) -> None:
+    vectors, ids = collection()
+    given = shuffled(vectors)
+    assert not given.has_sorted_indices
+    before = given.indices.copy()
+    assert checked_vectors(ids, given, WIDTH, 1.0, saturate=False) is given
+    write_index(tmp_path / "given", given, ids, max_weight=1.0)
+    assert np.array_equal(given.indices, before)
+    write_index(tmp_path / "sorted", vectors, ids, max_weight=1.0)
+    files = [(tmp_path / name / "data.mdb").read_bytes() for name in ("given", "sorted")]
+    assert files[0] == files[1]
+
+
+def test_a_dimension_given_twice_counts_as_the_sum() -> None:
+    parts = (np.full(5, 0.25, np.float32), np.array([3, 1, 2, 0, 2]), np.array([0, 2, 5]))
+    given = csr_matrix(parts, shape=(2, 4))
+    checked = checked_vectors(["a", "b"], given, 4, 1.0, saturate=False)
+    assert checked.toarray().tolist() == [[0, 0.25, 0, 0.25], [0.25, 0, 0.5, 0]]
+    assert given.nnz == 5
+    with pytest.raises(UsageError, match=r"document 'b' has weight 0\.5 in dimension 2"):
+        checked_vectors(["a", "b"], given, 4, 0.375, saturate=False)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_memory_is_that_of_two_blocks(tmp_path: Path, threads: int) -> None:
+    width, blocks = 1_000, 12
+    rng = np.random.default_rng(6)
+    shape = (blocks * BLOCK, width)
+    vectors = csr_matrix(random_sparse(*shape, density=0.2, rng=rng, dtype=np.float32))
+    ids = [f"p{at}" for at in range(blocks * BLOCK)]
+    # What is imported is not to be counted.
+    write_index(tmp_path / "first", vectors[:BLOCK], ids[:BLOCK], max_weight=1.0)
+    tracemalloc.start()
+    write_index(tmp_path / "index", vectors, ids, max_weight=1.0, threads=threads)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A block of rows takes 8 bytes a posting, its impacts 2, and inverted, dense rows and sealed
+    # values about 4 each. A copy of the matrix would be 24 times the bytes of a block.
+    assert peak < 16 * (4 * vectors.nnz // blocks)
