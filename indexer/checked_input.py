@@ -10,7 +10,9 @@ import numpy as np
 from scipy.sparse import csr_matrix, issparse
 
 from engine.errors import UsageError
+from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.segment import dump_document
+from indexer.block_preparation import rows_between
 from indexer.catalog.values import MAX_ID_BYTES
 
 CONTENT_HASH_BYTES = 16
@@ -80,7 +82,9 @@ def checked_hashes(ids: Sequence[str], hashes: Sequence[bytes] | None) -> list[b
 def checked_vectors(
     ids: Sequence[str], vectors: csr_matrix, width: int, limit: float, *, saturate: bool
 ) -> csr_matrix:
-    """Return vectors as float32 with distinct, ascending indices; those given stay as they are.
+    """Return vectors as float32 with distinct indices in a row; those given stay as they are.
+
+    Nothing is copied that needs no change, so that a large matrix is in memory once.
 
     Args:
         ids: N ids, for messages.
@@ -107,19 +111,31 @@ def checked_vectors(
         rows.check_format(full_check=True)
     except ValueError as error:
         raise UsageError(f"vectors are not a valid CSR matrix: {error}") from None
-    if not rows.has_canonical_format:
+    if _has_duplicates(rows):
         rows = rows.copy()
         rows.sum_duplicates()
     limit = limit or LARGEST_WEIGHT
     if saturate and len(rows.data) and limit < rows.data.max() < math.inf:
         clipped = np.minimum(rows.data, np.float32(limit))
         rows = csr_matrix((clipped, rows.indices, rows.indptr), shape=rows.shape)
-    bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit) & np.isfinite(rows.data)))
-    if len(bad):
-        row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
-        raise UsageError(
-            f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
-            f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
-            + (" (set max_weight when it is created)" if limit < LARGEST_WEIGHT else "")
-        )
-    return rows
+    if not len(rows.data) or (rows.data.min() >= 0 and rows.data.max() <= limit):  # NaN is neither
+        return rows
+    bad = np.flatnonzero(~((rows.data >= 0) & (rows.data <= limit)))
+    row = int(np.searchsorted(rows.indptr, bad[0], side="right")) - 1
+    raise UsageError(
+        f"document {ids[row]!r} has weight {rows.data[bad[0]]} in dimension "
+        f"{rows.indices[bad[0]]}; this index holds weights from 0 to {limit:g}"
+        + (" (set max_weight when it is created)" if limit < LARGEST_WEIGHT else "")
+    )
+
+
+def _has_duplicates(rows: csr_matrix) -> bool:
+    """Whether a dimension is given twice in a row; a block at a time is sorted to find out."""
+    if rows.has_canonical_format:
+        return False
+    for begin in range(0, rows.shape[0], MAX_BLOCK_DOCUMENTS):
+        piece = rows_between(rows, begin, min(rows.shape[0], begin + MAX_BLOCK_DOCUMENTS)).copy()
+        piece.sort_indices()
+        if not piece.has_canonical_format:
+            return True
+    return False

@@ -17,6 +17,7 @@ from engine.storage.manifest import MOST_TERMS, ModelRecord
 from engine.storage.segment import dump_document
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
+from indexer.block_preparation import usable_threads
 from indexer.checked_input import (
     checked_documents,
     checked_hashes,
@@ -65,6 +66,8 @@ class IndexWriter:
         max_weight: the largest weight that a new index of vectors of one's own shall hold;
             rounded up to a power of two. By default twice the largest that is added first.
         wait: how many seconds to wait for another writer to finish.
+        threads: with more than 1, by default where there are more CPUs, the next block of a large
+            matrix is prepared on a second thread while one is written.
 
     Raises:
         IndexLockedError: another writer is at work.
@@ -86,7 +89,10 @@ class IndexWriter:
         vocabulary_size: int | None = None,
         max_weight: float | None = None,
         wait: float = 0.0,
+        threads: int | None = None,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise UsageError(f"threads must be at least 1, not {threads}")
         query_side = None
         if model is not None:
             vocabulary_size = model.vocabulary_size
@@ -112,7 +118,7 @@ class IndexWriter:
         self._is_closed = False
         self._max_weight_before = self._store.manifest.quantization.max_weight
         try:
-            self._uncommitted = Uncommitted(self._store)
+            self._uncommitted = Uncommitted(self._store, threads or usable_threads())
         except BaseException:
             self._store.close()
             raise

@@ -62,6 +62,11 @@ class PendingDocuments:
         for at, identifier in enumerate(ids, start=first):
             self._last[identifier] = at
 
+    def own_rows(self) -> None:
+        """Copy the vectors that were added last, which may be views of what others can change."""
+        if self._rows:
+            self._rows[-1] = self._rows[-1].copy()
+
     def discard(self, identifier: bytes) -> bool:
         """Drop the document of an id; tells whether there was one."""
         return self._last.pop(identifier, None) is not None

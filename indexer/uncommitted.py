@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +11,10 @@ from scipy.sparse import csr_matrix, vstack
 
 from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
-from engine.storage.segment import Segment
+from engine.storage.segment import Segment, hash_ids
 from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import MergedSegments, SegmentContent, StoreWriter
+from indexer.block_preparation import BlocksAhead, PreparedBlock, prepare_block, rows_between
 from indexer.checked_input import CONTENT_HASH_BYTES
 from indexer.merge_policy import SegmentSize, choose_merge
 from indexer.pending_documents import PendingDocuments
@@ -33,8 +34,9 @@ class Uncommitted:
     Ids are bytes of UTF-8 here, and everything was checked before.
     """
 
-    def __init__(self, store: StoreWriter) -> None:
+    def __init__(self, store: StoreWriter, threads: int) -> None:
         self._store = store
+        self._threads = threads
         self._stored_vectors = StoredVectors()
         # None while it is not open, which is not to say that there is no commit.
         self._committed: Snapshot | None = store.snapshot()
@@ -68,20 +70,27 @@ class Uncommitted:
         hashes: Sequence[bytes] | None,
     ) -> None:
         """Add or replace documents; commits whenever a block is full."""
-        # Rows are taken piece by piece, so that a large matrix is never copied whole.
         begin = 0
-        while begin < len(ids):
-            end = min(len(ids), begin + MAX_BLOCK_DOCUMENTS - len(self._pending))
-            self._pending.extend(
-                ids[begin:end],
-                rows[begin:end],
-                None if documents is None else documents[begin:end],
-                None if hashes is None else hashes[begin:end],
-            )
-            self._has_changes = True
-            begin = end
-            if len(self._pending) >= MAX_BLOCK_DOCUMENTS or self._pending.bytes >= _PENDING_BYTES:
-                self.commit()
+        with BlocksAhead(ids, rows, self._store.manifest, self._threads) as ahead:
+            try:
+                while begin < len(ids):
+                    prepared = None if len(self._pending) else ahead.take(begin)
+                    end = min(len(ids), begin + MAX_BLOCK_DOCUMENTS - len(self._pending))
+                    self._pending.extend(
+                        ids[begin:end],
+                        rows_between(rows, begin, end),
+                        None if documents is None else documents[begin:end],
+                        None if hashes is None else hashes[begin:end],
+                    )
+                    self._has_changes = True
+                    begin = end
+                    is_full = len(self._pending) >= MAX_BLOCK_DOCUMENTS
+                    if is_full or self._pending.bytes >= _PENDING_BYTES:
+                        ahead.start(end)
+                        self.commit(prepared)
+            finally:
+                # What waits now outlives this call, and the caller may do as he likes with `rows`.
+                self._pending.own_rows()
 
     def delete(self, identifier: bytes, place: Place | None) -> bool:
         """Delete a document that `locate` found at `place`; tells whether there was one."""
@@ -147,10 +156,10 @@ class Uncommitted:
                 at += 1
         return csr_matrix(vstack(rows, "csr"))
 
-    def commit(self) -> None:
-        """Publish what waits, if anything does."""
+    def commit(self, prepared: PreparedBlock | None = None) -> None:
+        """Publish what waits, if anything does; `prepared` is made of just that, if given."""
         if self._has_changes or not self._store.manifest.transaction:
-            self._publish()
+            self._publish(prepared)
         elif self._store.has_unsaved_runs:
             self._commit_to_store()
         self.forget()
@@ -160,24 +169,25 @@ class Uncommitted:
         if self._has_changes:
             self._publish()
 
-    def _publish(self) -> None:
+    def _publish(self, prepared: PreparedBlock | None = None) -> None:
         """Commit what is pending, in place of the last checkpoint, as the next one."""
         ids, rows, documents, hashes = self._pending.live()
         number = self._store.manifest.next_segment
         content = []
+        # Their order is that of a segment's own hashes, so that a search of it reads memory once.
+        replaced: list[bytes] = []
+        hashed = np.empty(0, np.uint64)
         if ids:
-            # Numba takes longer to import than most updates take, and deletions have no use for it.
-            from indexer.inversion import invert
-
-            block = invert(
-                rows.indptr.astype(np.int64),
-                rows.indices.astype(np.int32, copy=False),
-                rows.data,
-                self._store.manifest.vocabulary_size,
-                self._store.manifest.quantization,
-            )
-            content.append(SegmentContent([block], ids, documents, hashes))
-        deleted = self._marked_deleted({*ids, *self._deleted})
+            if prepared is None or len(ids) < len(self._pending):
+                prepared = prepare_block(ids, rows, self._store.manifest)
+            inverted, parts = prepared
+            content.append(SegmentContent([inverted], ids, documents, hashes, parts))
+            replaced = [ids[at] for at in parts["id-documents"].tolist()]
+            hashed = parts["id-hashes"]
+        removed = list(self._deleted)
+        deleted = self._marked_deleted(
+            [*replaced, *removed], np.concatenate([hashed, hash_ids(removed)])
+        )
         dropped = [] if self._checkpoint is None else [self._checkpoint]
         dropped += [one.record.number for one in self._segments() if not _live(one, deleted)]
         self._commit_to_store(content, deleted, dropped)
@@ -239,12 +249,11 @@ class Uncommitted:
             _log.warning("segments were left as they are, not merged: %s", error)
             return None
 
-    def _marked_deleted(self, ids: Iterable[bytes]) -> Masks:
+    def _marked_deleted(self, ids: Sequence[bytes], hashed: npt.NDArray[np.uint64]) -> Masks:
         """Masks of deleted documents of the segments in which one of `ids` lives."""
         deleted: Masks = {}
-        wanted = list(ids)
         for segment in self._segments():
-            found = segment.find_many(wanted)
+            found = segment.find_many(ids, hashed)
             if found and segment.record.number != self._checkpoint:
                 mask = segment.deleted_mask()
                 mask[[document for _, document in found]] = True

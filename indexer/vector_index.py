@@ -18,6 +18,7 @@ def write_index(
     documents: Sequence[Any] | None = None,
     *,
     max_weight: float | None = None,
+    threads: int | None = None,
 ) -> None:
     """Write sparse vectors to an index, to be searched with `SearchEngine.search_vector`.
 
@@ -29,10 +30,13 @@ def write_index(
         ids: N external ids.
         documents: N objects that come back with hits.
         max_weight: the largest weight that a new index shall hold; see `IndexWriter`.
+        threads: how many threads may be at work; see `IndexWriter`.
 
     Raises:
         UsageError: the arguments do not fit together.
         EngineError: see `IndexWriter`.
     """
-    with IndexWriter(path, vocabulary_size=vectors.shape[1], max_weight=max_weight) as writer:
+    with IndexWriter(
+        path, vocabulary_size=vectors.shape[1], max_weight=max_weight, threads=threads
+    ) as writer:
         writer.upsert(ids, vectors, documents)

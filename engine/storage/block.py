@@ -35,21 +35,11 @@ class InvertedBlock:
     offsets: npt.NDArray[np.uint32]  # (T + 1,)
     maxima: npt.NDArray[np.uint16]  # (T,)
     rows: npt.NDArray[np.int32]  # (T,) dense row or -1
+    checksums: npt.NDArray[np.uint32]  # (T,) see `piece_checksums`
     postings: npt.NDArray[np.uint32]  # (P,)
     high: npt.NDArray[np.uint8]  # (D * row_stride(documents),)
     low: npt.NDArray[np.uint8]  # (D * row_stride(documents),)
     occurrences: int  # (term, document) pairs, in posting lists and dense rows together
-
-    def checksums(self) -> npt.NDArray[np.uint32]:
-        """CRC-32 of each term's posting list, or of its dense row (high bytes, then low)."""
-        return piece_checksums(
-            self.offsets,
-            self.rows,
-            self.postings,
-            self.high,
-            self.low,
-            row_stride(self.documents),
-        )
 
 
 def piece_checksums(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -52,13 +52,15 @@ class SegmentContent:
     """A segment to be written: blocks, and its documents in order.
 
     `blocks` are full (65,536 documents) but for the last. `documents` and `content_hashes` (16
-    bytes each) are given together, or neither.
+    bytes each) are given together, or neither. `id_parts` is what `encode_ids` makes of the ids,
+    where it is known already.
     """
 
     blocks: Sequence[InvertedBlock]
     ids: Sequence[bytes]
     documents: Sequence[bytes] | None = None
     content_hashes: Sequence[bytes] | None = None
+    id_parts: Mapping[str, npt.NDArray[Any]] | None = None
 
 
 class MergedSegments(NamedTuple):
@@ -321,8 +323,8 @@ def _segment_keys(record: SegmentRecord) -> Iterator[bytes]:
 
 
 def segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:
-    """Key and payload of each part of a new segment; some payloads are functions that make it."""
-    parts: dict[str, Any] = dict(encode_ids(content.ids))
+    """Key and payload of each part of a new segment."""
+    parts: dict[str, Any] = dict(content.id_parts or encode_ids(content.ids))
     if content.documents is not None and content.content_hashes is not None:
         parts.update(encode_documents(content.documents))
         parts["content-hashes"] = b"".join(content.content_hashes)
@@ -330,7 +332,4 @@ def segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes
         yield keys.segment_part(number, name), array
     for at, block in enumerate(content.blocks):
         for name in keys.BLOCK_PARTS:
-            value: npt.NDArray[Any] | Callable[[], npt.NDArray[Any]] = (
-                block.checksums if name == "checksums" else getattr(block, name)
-            )
-            yield keys.block_part(number, at, name), value
+            yield keys.block_part(number, at, name), getattr(block, name)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import zlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
@@ -56,7 +57,7 @@ def naive(rows: Rows) -> dict[int, dict[int, int]]:
 def read(block: InvertedBlock) -> dict[int, dict[int, int]]:
     """What a block says, whether in lists or in rows; checks what must hold of both."""
     stride = row_stride(block.documents)
-    checksums = block.checksums()
+    checksums = block.checksums
     postings: dict[int, dict[int, int]] = {}
     for slot, term in enumerate(block.terms.tolist()):
         listed = block.postings[block.offsets[slot] : block.offsets[slot + 1]]
@@ -100,11 +101,13 @@ def check(block: InvertedBlock, rows: Rows) -> None:
     assert dtypes == ["<u4", "<u4", "<u2", "<i4", "<u4", "|u1", "|u1"]
 
 
+@settings(deadline=None)  # the first call loads compiled code
 @given(ROWS)
 def test_equals_a_naive_inversion(rows: Rows) -> None:
     check(inverted(rows), rows)
 
 
+@settings(deadline=None)  # the first call loads compiled code
 @given(ROWS)
 def test_equals_a_naive_inversion_with_dense_rows(rows: Rows) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -129,6 +132,87 @@ def test_a_block_with_both_lists_and_rows() -> None:
     block = inverted(rows, 12)
     check(block, rows)
     assert 0 < (block.rows >= 0).sum() < len(block.terms)
+
+
+def by_sorting(rows: csr_matrix) -> dict[str, npt.NDArray[Any]]:
+    """Parts of a block as the format has them, by sorting all postings with NumPy."""
+    documents, width = rows.shape
+    document = np.repeat(np.arange(documents), np.diff(rows.indptr))
+    rounded = np.rint(rows.data.astype(np.float64) / STEP)
+    impact = np.where(rows.data > 0, np.clip(rounded, 1, 65535), 0).astype(np.int64)
+    kept = impact > 0
+    term, document, impact = rows.indices[kept], document[kept], impact[kept]
+    frequency = np.bincount(term, minlength=width)
+    largest = np.zeros(width, np.int64)
+    np.maximum.at(largest, term, impact)
+    band = impact * BANDS // (largest[term] + 1)
+    order = np.lexsort((document, -band, term))
+    term, document, impact = term[order], document[order], impact[order]
+    is_dense = frequency > indexer.inversion.DENSE_SHARE * documents
+    if documents < indexer.inversion.MIN_DENSE_DOCUMENTS:
+        is_dense[:] = False
+    terms = np.flatnonzero(frequency)
+    dense = is_dense[term]
+    cells = np.zeros((int(is_dense.sum()), row_stride(documents)), np.uint16)
+    cells[(np.cumsum(is_dense) - 1)[term[dense]], document[dense]] = impact[dense]
+    lengths = np.where(is_dense, 0, frequency)[terms]
+    return {
+        "terms": terms.astype(np.uint32),
+        "offsets": np.concatenate([[0], np.cumsum(lengths)]).astype(np.uint32),
+        "maxima": largest[terms].astype(np.uint16),
+        "rows": np.where(is_dense, np.cumsum(is_dense) - 1, -1)[terms].astype(np.int32),
+        "postings": (impact << 16 | document)[~dense].astype(np.uint32),
+        "high": (cells >> 8).astype(np.uint8).ravel(),
+        "low": (cells & 0xFF).astype(np.uint8).ravel(),
+    }
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    documents=st.integers(1, 3_000),
+    width=st.integers(1, 60),
+    decay=st.floats(0, 2),
+    most=st.sampled_from([1e-3, 0.5, MAX_WEIGHT]),
+    seed=st.integers(0, 1 << 32),
+    is_sorted=st.booleans(),
+)
+def test_equals_sorting_with_numpy_to_the_last_byte(
+    documents: int, width: int, decay: float, most: float, seed: int, is_sorted: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    weights = np.minimum(rng.gamma(1.0, most / 6, (documents, width)), most).astype(np.float32)
+    weights[rng.random(weights.shape) > np.arange(1, width + 1) ** -decay * rng.random()] = 0
+    rows = csr_matrix(weights)
+    rows.data[rng.random(rows.nnz) < 0.01] = 0
+    if not is_sorted:
+        # Terms of a row may come in any order.
+        keys = np.repeat(np.arange(documents), np.diff(rows.indptr)) + rng.random(rows.nnz)
+        shuffled = np.argsort(keys)
+        rows = csr_matrix((rows.data[shuffled], rows.indices[shuffled], rows.indptr), rows.shape)
+    block = invert(rows.indptr.astype(np.int64), rows.indices, rows.data, width, QUANTIZATION)
+    for name, expected in by_sorting(rows).items():
+        found = getattr(block, name)
+        assert found.dtype == expected.dtype, name
+        assert np.array_equal(found, expected), name
+
+
+def test_bands_at_every_maximum() -> None:
+    """The division of the format, at the impacts on both sides of each border of a band."""
+    maxima = np.unique([*range(1, 300), *np.random.default_rng(5).integers(300, 65536, 400), 65535])
+    columns = []
+    for maximum in maxima.tolist():
+        borders = [-(-(maximum + 1) * band // BANDS) for band in range(BANDS + 1)]
+        impacts = {border + by for border in borders for by in (-1, 0)} | {1, maximum}
+        columns.append(sorted(impact for impact in impacts if 1 <= impact <= maximum))
+    weights = np.zeros((max(map(len, columns)), len(columns)), np.float32)
+    for at, column in enumerate(columns):
+        weights[: len(column), at] = np.random.default_rng(at).permutation(column)
+    rows = csr_matrix(weights * np.float32(STEP))
+    block = invert(
+        rows.indptr.astype(np.int64), rows.indices, rows.data, len(columns), QUANTIZATION
+    )
+    assert block.maxima.tolist() == maxima.tolist()
+    assert np.array_equal(block.postings, by_sorting(rows)["postings"])
 
 
 def test_the_largest_block() -> None:
@@ -174,4 +258,4 @@ def test_documents_without_terms() -> None:
     assert block.documents == 2
     assert not len(block.terms)
     assert block.offsets.tolist() == [0]
-    assert len(block.checksums()) == 0
+    assert len(block.checksums) == 0

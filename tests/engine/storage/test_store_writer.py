@@ -103,7 +103,7 @@ def test_a_failure_in_the_middle_leaves_the_index_as_it_was(
 ) -> None:
     sealed = 0
 
-    def fail_at_last(key: bytes, payload: bytes) -> bytearray:
+    def fail_at_last(key: bytes, payload: bytes) -> memoryview:
         nonlocal sealed
         sealed += 1
         if sealed > failing:
@@ -125,7 +125,7 @@ def test_a_failure_in_the_middle_leaves_the_index_as_it_was(
 def test_an_error_that_is_nobodys_fault_leaves_the_index_as_it_was(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(key: bytes, payload: bytes) -> bytearray:
+    def interrupted(key: bytes, payload: bytes) -> memoryview:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(environment, "seal", interrupted)
