@@ -65,12 +65,13 @@ class Measured:
         Each is as many times longer than the one before, as latencies spread upwards.
         """
         low, high = float(self.latencies.min()), float(self.latencies.max())
-        edges = np.geomspace(low, high, _BINS + 1)
-        # Rounding must leave nothing outside.
+        if low == high:
+            yield low, high, len(self.latencies)
+            return
+        # Rounding must leave nothing outside, and no edge before another.
+        edges = np.maximum.accumulate(np.geomspace(low, high, _BINS + 1).clip(low, high))
         edges[0], edges[-1] = low, high
         counts, _ = np.histogram(self.latencies, edges)
-        if low == high:
-            counts, edges = np.array([len(self.latencies)]), np.array([low, high])
         yield from zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True)
 
     def to_dict(self) -> dict[str, Any]:

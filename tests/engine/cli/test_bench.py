@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from engine import SearchEngine
 from engine.cli.bench_measurement import Measured, Workload
 from engine.cli.bench_plot import draw
-from engine.cli.bench_report import milliseconds
+from engine.cli.bench_report import milliseconds, print_report
 from engine.stage_times import StageTimes
 from indexer.vector_index import write_index
 from tests.engine.cli.commands import Outcome, engine
@@ -157,15 +159,28 @@ def test_percentiles_and_the_slowest() -> None:
     assert found.slowest == ("query 100", pytest.approx(10.1))
 
 
-@pytest.mark.parametrize("latencies", [[0.5], [0.5, 0.5], [0.1, 0.7], [1e-4, 3.0, 3.0, 2e4]])
-def test_histograms_hold_every_query(latencies: list[float], tmp_path: Path) -> None:
-    found = measured(latencies)
-    bins = list(found.histogram())
+@given(
+    st.floats(1e-4, 1e5),
+    st.lists(st.floats(1.0, 1.0 + 1e-14) | st.floats(1e-3, 1e5), max_size=30),
+)
+def test_histograms_hold_every_query(latency: float, factors: list[float]) -> None:
+    latencies = [latency, *(latency * factor for factor in factors)]
+    bins = list(measured(latencies).histogram())
     assert sum(number for _, _, number in bins) == len(latencies)
     assert bins[0][0] == min(latencies)
     assert bins[-1][1] == max(latencies)
+    assert all(low <= high for low, high, _ in bins)
+
+
+@pytest.mark.parametrize("latencies", [[0.5], [0.5, 0.5], [0.1, 0.7], [1e-4, 3.0, 3.0, 2e4]])
+def test_whatever_was_measured_can_be_shown(
+    latencies: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = measured(latencies)
     draw(tmp_path / "x.png", "title", found)
     assert json.loads(json.dumps(found.to_dict()))["queries"] == len(latencies)
+    print_report("x", 1, "of y", found)
+    assert "slowest" in capsys.readouterr().out
 
 
 def test_milliseconds_show_three_digits_that_matter() -> None:
