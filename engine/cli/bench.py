@@ -103,7 +103,7 @@ def bench(
 
         draw(plot, f"{len(queries):,} queries {origin}, {documents:,} documents", found)
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         described = {"index": str(index_path), "documents": documents, "origin": origin}
         print_json({**described, **found.to_dict()}, indented=True)

@@ -44,19 +44,20 @@ def draw(path: Path, title: str, found: Measured) -> None:
     low, high = float(found.latencies.min()), float(found.latencies.max())
     latency.hist(found.latencies, bins=np.geomspace(low, max(high, low * 1.01), 61))
     latency.set_xscale("log")
-    latency.set_xlabel("milliseconds, from the text to the documents")
+    for axis_part in ("major", "minor"):
+        # As people write numbers, and not as powers of ten.
+        getattr(latency.xaxis, f"set_{axis_part}_formatter")("{x:.3g}")
+    latency.set_xlabel("milliseconds of a query, from its text to its documents")
     latency.set_ylabel("queries")
-    for (name, value), style in zip(found.percentiles.items(), ("-", "--", ":", "-."), strict=True):
-        latency.axvline(
-            value, linestyle=style, color="black", label=f"{name} {milliseconds(value)}"
-        )
+    styles = ("-", "--", ":", "-.")
+    for (name, value), style in zip(found.percentiles.items(), styles, strict=True):
+        label = f"{name} {milliseconds(value)}"
+        latency.axvline(value, linestyle=style, color="black", label=label)
     latency.legend()
-    begin = 0.0
-    for stage, value in found.stages.items():
-        stages.barh([""], [value], left=begin, label=STAGE_NAMES[stage])
-        begin += value
+    names = [STAGE_NAMES[stage] for stage in found.stages]
+    stages.barh(names, list(found.stages.values()))
+    stages.invert_yaxis()
     stages.set_xlabel("milliseconds of a query, in the mean")
-    stages.legend(ncols=3, fontsize="small")
     try:
         FigureCanvasAgg(figure).print_figure(path, format="png", dpi=120)
     except OSError as error:

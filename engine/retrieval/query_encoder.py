@@ -27,7 +27,7 @@ class QueryEncoder:
     ) -> None:
         self._prompt = prompt
         try:
-            self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())
+            self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
         except BaseException as error:
             if not _is_of_the_tokenizer(error):
                 raise
