@@ -7,7 +7,7 @@ it makes of it in every query.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -48,7 +48,7 @@ class KnownWords:
             was not met before is kept.
     """
 
-    def __init__(self, entries_of: Callable[[str], Iterable[int]]) -> None:
+    def __init__(self, entries_of: Callable[[str], Collection[int]]) -> None:
         self._entries_of = entries_of
         self._known: dict[str, tuple[int, ...]] = {}
 
@@ -61,14 +61,29 @@ class KnownWords:
         known = self._known
         for word in words:
             entries = known.get(word)
-            found.update(self._learn(word) if entries is None else entries)
+            found.update(self._keep(word, self._entries_of(word)) if entries is None else entries)
         return found
 
-    def _learn(self, word: str) -> tuple[int, ...]:
-        entries = tuple(self._entries_of(word))
+    def learn(
+        self,
+        texts: Iterable[str],
+        entries_of_all: Callable[[list[str]], Iterable[Collection[int]]],
+    ) -> None:
+        """Keep the new words of many texts, which are tokenized in one call."""
+        new: set[str] = set()
+        for text in texts:
+            words = text.split(" ")
+            if len(words) <= _MOST_WORDS_OF_A_TEXT:
+                new.update(word for word in words if len(word) <= _LONGEST_WORD)
+        unknown = [word for word in new if word not in self._known][:_MOST_WORDS]
+        for word, entries in zip(unknown, entries_of_all(unknown), strict=True):
+            self._keep(word, entries)
+
+    def _keep(self, word: str, entries: Collection[int]) -> tuple[int, ...]:
+        kept = tuple(entries)
         if len(word) <= _LONGEST_WORD:
             # All at once, as to know which was used last would cost more than to learn anew.
             if len(self._known) >= _MOST_WORDS:
                 self._known.clear()
-            self._known[word] = entries
-        return entries
+            self._known[word] = kept
+        return kept

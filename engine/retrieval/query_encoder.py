@@ -82,16 +82,26 @@ class QueryEncoder:
     def encode_batch(
         self, texts: list[str]
     ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]]:
-        """Encode many texts, on all cores."""
+        """Encode many texts; what is new in them is tokenized on all cores."""
         if self._prompt:
             texts = [self._prompt + text for text in texts]
+        words = self._words
+        if words is None:
+            return [self.weigh(entries) for entries in self._entries_of_all(texts)]
+        words.learn(texts, self._entries_of_all)
+        found = [words.entries(text) for text in texts]
+        missing = [text for text, entries in zip(texts, found, strict=True) if entries is None]
+        others = iter(self._entries_of_all(missing))
+        return [self.weigh(next(others) if entries is None else entries) for entries in found]
+
+    def _entries_of_all(self, texts: list[str]) -> list[set[int]]:
         try:
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         except BaseException as error:
             if not _is_of_the_tokenizer(error):
                 raise
             raise _cannot_encode(error) from error
-        return [self.weigh(set(encoding.ids) - self._left_out) for encoding in encodings]
+        return [set(encoding.ids) - self._left_out for encoding in encodings]
 
     def _token_ids(self, text: str) -> list[int]:
         try:

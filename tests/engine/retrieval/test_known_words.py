@@ -71,6 +71,20 @@ def test_any_text(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@given(st.lists(TEXTS, max_size=6), st.sampled_from([1, 4, 1 << 14]))
+def test_any_batch(texts: list[str], most: int) -> None:
+    encoder = QueryEncoder(DEFAULT, WEIGHTS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(known_words, "_MOST_WORDS", most)
+        for _ in range(2):
+            batch = encoder.encode_batch(texts)
+            assert [terms.tolist() for terms, _ in batch] == [by_the_library(one) for one in texts]
+            assert [weights.tolist() for _, weights in batch] == [
+                WEIGHTS[by_the_library(one)].tolist() for one in texts
+            ]
+
+
+@settings(max_examples=200, deadline=None)
 @given(TEXTS, st.sampled_from(["query: ", "query:", " ", "[MASK]", "sá"]))
 def test_any_prompt(text: str, prompt: str) -> None:
     encoder = QueryEncoder(DEFAULT, WEIGHTS, prompt)
@@ -155,6 +169,21 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked.count(long) == 2
     assert words.entries(" ".join("a" * 32)) == {1}
     assert words.entries(" ".join("a" * 33)) is None
+
+
+def test_the_new_words_of_a_batch_are_tokenized_once_and_together() -> None:
+    asked: list[list[str]] = []
+
+    def entries_of_all(pieces: list[str]) -> list[list[int]]:
+        asked.append(sorted(pieces))
+        return [[len(piece)] for piece in pieces]
+
+    words = KnownWords(lambda word: entries_of_all([word])[0])
+    texts = ["a bb", "bb ccc", "x" * 49, " ".join("y" * 33)]
+    words.learn(texts, entries_of_all)
+    assert [words.entries(text) for text in texts] == [{1, 2}, {2, 3}, {49}, None]
+    words.learn(texts, entries_of_all)
+    assert asked == [["a", "bb", "ccc"], ["x" * 49], []]
 
 
 def test_errors_are_not_kept() -> None:
