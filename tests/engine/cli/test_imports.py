@@ -62,7 +62,7 @@ def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
 
 
 def test_json_needs_nothing_to_draw_with(shop: Path) -> None:
-    for arguments in (["search", "queen"], ["explain", "queen", "S1"], ["get", "S1"]):
+    for arguments in (["search", "queen", "--explain"], ["get", "S1"]):
         assert "rich" not in loaded(shop, *arguments, "--json")
 
 
