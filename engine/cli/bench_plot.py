@@ -37,6 +37,7 @@ def draw(path: Path, title: str, found: Measured) -> None:
     # Figure without pyplot: no window system is asked for, and no state is kept.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     figure = Figure(figsize=(8, 6), layout="constrained")
     figure.suptitle(title)
@@ -44,9 +45,10 @@ def draw(path: Path, title: str, found: Measured) -> None:
     low, high = float(found.latencies.min()), float(found.latencies.max())
     latency.hist(found.latencies, bins=np.geomspace(low, max(high, low * 1.01), 61))
     latency.set_xscale("log")
-    for axis_part in ("major", "minor"):
-        # As people write numbers, and not as powers of ten.
-        getattr(latency.xaxis, f"set_{axis_part}_formatter")("{x:.3g}")
+    # 0.1, 0.2 and 0.5, not powers of ten.
+    latency.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    latency.xaxis.set_major_formatter("{x:g}")
+    latency.xaxis.set_minor_formatter(NullFormatter())
     latency.set_xlabel("milliseconds of a query, from its text to its documents")
     latency.set_ylabel("queries")
     styles = ("-", "--", ":", "-.")
