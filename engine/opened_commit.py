@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from engine.storage.snapshot import Snapshot
 _NO_KNOWN_TOKEN = "no word of this query is in the model's vocabulary"
 _EMPTY_INDEX = "the index holds no documents"
 _REMEDY = "call refresh()"
+_weight_of = attrgetter("weight")
 
 
 class OpenedCommit:
@@ -38,6 +40,7 @@ class OpenedCommit:
         self._changed = threading.Condition()
         self._calls = 0
         self._is_ended = False
+        self._query_tokens: dict[int, QueryToken] = {}
         try:
             # First, as it checks the width of the vocabulary that the scorer's tables take.
             self._encoder = self._query_encoder(before)
@@ -141,22 +144,11 @@ class OpenedCommit:
         begun: float,
     ) -> SearchResults:
         """What a search returns, with the documents of its hits."""
-        hits = tuple(
-            self.hit(
-                rank,
-                document,
-                score,
-                self.matches(document, terms, weights) if explain else None,
-            )
-            for rank, (document, score) in enumerate(
-                zip(
-                    found.documents[offset:].tolist(),
-                    found.scores[offset:].tolist(),
-                    strict=True,
-                ),
-                start=offset + 1,
-            )
-        )
+        ranked = zip(found.documents[offset:].tolist(), found.scores[offset:].tolist(), strict=True)
+        hits = []
+        for rank, (document, score) in enumerate(ranked, start=offset + 1):
+            matches = self.matches(document, terms, weights) if explain else None
+            hits.append(self.hit(rank, document, score, matches))
         reason = None
         if not len(terms):
             reason = _NO_KNOWN_TOKEN
@@ -164,7 +156,7 @@ class OpenedCommit:
             reason = _EMPTY_INDEX
         tokens = self.tokens(terms, weights)
         took = (time.perf_counter() - begun) * 1000
-        return SearchResults(query, hits, tokens, took, reason)
+        return SearchResults(query, tuple(hits), tokens, took, reason)
 
     def hit(self, rank: int, document: int, score: float, matches: tuple[Match, ...] | None) -> Hit:
         """A document as a result."""
@@ -190,8 +182,16 @@ class OpenedCommit:
     def tokens(self, terms: Terms, weights: Weights) -> tuple[QueryToken, ...]:
         """The terms of a query as people read them, the highest weight first."""
         pairs = zip(terms.tolist(), weights.tolist(), strict=True)
-        ordered = sorted(pairs, key=lambda pair: -pair[1])
-        return tuple(QueryToken(self._token(term), weight) for term, weight in ordered)
+        tokens = [self._query_token(term, weight) for term, weight in pairs]
+        return tuple(sorted(tokens, key=_weight_of, reverse=True))
+
+    def _query_token(self, term: int, weight: float) -> QueryToken:
+        token = self._query_tokens.get(term)
+        if token is None or token.weight != weight:
+            token = QueryToken(self._token(term), weight)
+            # Static weights stay what they are, so at most one a vocabulary entry is kept.
+            self._query_tokens[term] = token
+        return token
 
     def _token(self, term: int) -> str:
         return f"#{term}" if self._encoder is None else self._encoder.token(term)

@@ -48,7 +48,7 @@ def backup(destination: Path | None, to_stdout: bool, index_path: Path, as_json:
         copied = back_up(index_path, destination, progress=advance)
     seconds = time.perf_counter() - begun
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json(
             {

@@ -42,7 +42,7 @@ def compact(wait: float, index_path: Path, as_json: bool) -> None:
         summary = compact_index(index_path, wait=wait)
     seconds = time.perf_counter() - begun
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         changed = {"index": str(index_path), "changed": summary.is_changed}
         counts = {name: n for name, n in asdict(summary).items() if name != "is_changed"}

@@ -69,7 +69,7 @@ def delete(
         documents = len(writer)
     deleted = len(wanted) - len(unknown)
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json(
             {

@@ -68,7 +68,7 @@ def encode(
 
     Without --model it is the model of the index, or the embedded default where there is no index.
     """
-    from engine.cli.output import print_json
+    from engine.cli.json_output import print_json
 
     whole = " ".join(text)
     if not whole.strip():

@@ -115,7 +115,7 @@ def evaluate(
             progress=advance,
         )
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json(report.to_dict(), indented=True)
     else:

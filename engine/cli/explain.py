@@ -31,7 +31,7 @@ def explain(query: tuple[str, ...], id: str, index_path: Path, as_json: bool) ->
     """
     from engine import SearchEngine
     from engine.cli.hits import headline
-    from engine.cli.output import print_json
+    from engine.cli.json_output import print_json
 
     with SearchEngine.open(index_path) as engine:
         explanation = engine.explain(" ".join(query), id)

@@ -22,7 +22,7 @@ from engine.cli.options import Text, shared_options
 def get(id: str, index_path: Path, as_json: bool) -> None:
     """Show the document with the given ID as it was indexed, in JSON."""
     from engine import SearchEngine
-    from engine.cli.output import print_json
+    from engine.cli.json_output import print_json
 
     with SearchEngine.open(index_path) as engine:
         document = engine.get(id)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from engine.cli.backup import backup
+from engine.cli.bench import bench
 from engine.cli.compact import compact
 from engine.cli.delete import delete
 from engine.cli.encode import encode
@@ -72,6 +73,7 @@ for command in (
     encode,
     info,
     get,
+    bench,
     verify,
     backup,
     compact,

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.cli.json_output import print_json
 from engine.cli.options import DEFAULT_INDEX
-from engine.cli.output import PlainConsole, count, duration, facts, plain, print_json, size
+from engine.cli.output import PlainConsole, count, duration, facts, plain, size
 from engine.results import IndexInfo
 
 if TYPE_CHECKING:

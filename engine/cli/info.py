@@ -31,7 +31,7 @@ _STDIN = "<stdin>"  # as runs name it
 def info(index_path: Path, as_json: bool) -> None:
     """Show counts, sizes and the model of the index."""
     from engine import SearchEngine
-    from engine.cli.output import print_json
+    from engine.cli.json_output import print_json
 
     with SearchEngine.open(index_path) as engine:
         found = engine.info()

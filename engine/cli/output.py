@@ -1,8 +1,7 @@
-"""What all commands print with: a console for people, JSON for programs, and how numbers look."""
+"""What all commands print with for people: a console, and how numbers look."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
@@ -10,7 +9,6 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -44,13 +42,6 @@ class PlainConsole(Console):
     def on_broken_pipe(self) -> None:
         """Leave it to the caller; rich would end the process with status 1."""
         raise BrokenPipeError
-
-
-def print_json(value: Any, *, indented: bool = False) -> None:
-    """Print JSON in UTF-8 and flush it: on one line, or indented for a person at a terminal."""
-    indent = 2 if indented and sys.stdout.isatty() else None
-    click.echo(json.dumps(value, ensure_ascii=False, indent=indent))
-    sys.stdout.flush()
 
 
 def plain(value: Any) -> Text:

@@ -97,7 +97,7 @@ def _search(engine: SearchEngine, query: str, request: _Request) -> SearchResult
 
 def _show(results: SearchResults, request: _Request) -> None:
     if request.as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json(results.to_dict(request.fields))
         return
@@ -132,7 +132,7 @@ def _answer_lines(engine: SearchEngine, request: _Request) -> int:
 
 def _refuse(line: QueryLine, error: UsageError, request: _Request) -> None:
     if request.as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json({"query": line.text, "error": str(error)})
     else:

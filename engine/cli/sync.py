@@ -148,7 +148,7 @@ def _run(
 
 
 def _print_json(summary: SyncSummary, rejects: RejectLog, index_path: Path, dry_run: bool) -> None:
-    from engine.cli.output import print_json
+    from engine.cli.json_output import print_json
 
     difference, indexing = summary.difference, summary.indexing
     print_json(

@@ -122,7 +122,7 @@ def train(
         restart=restart,
     )
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json(summary.to_dict(), indented=True)
     else:

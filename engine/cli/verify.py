@@ -39,7 +39,7 @@ def verify(deep: bool, index_path: Path, as_json: bool) -> int:
         report = verify_index(index_path, deep=deep, progress=advance)
     seconds = time.perf_counter() - begun
     if as_json:
-        from engine.cli.output import print_json
+        from engine.cli.json_output import print_json
 
         print_json({**report.to_dict(), "seconds": round(seconds, 3)}, indented=True)
     else:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from engine.errors import ModelError
+from engine.retrieval.known_words import KnownWords, splits_at_spaces
 
 
 class QueryEncoder:
@@ -26,7 +27,7 @@ class QueryEncoder:
     ) -> None:
         self._prompt = prompt
         try:
-            self._tokenizer = Tokenizer.from_str(tokenizer_json.decode())
+            self._tokenizer = Tokenizer.from_buffer(tokenizer_json)
         except BaseException as error:
             if not _is_of_the_tokenizer(error):
                 raise
@@ -43,14 +44,18 @@ class QueryEncoder:
         self.static_weights = static_weights
         self._weights = static_weights.astype(np.float64)
         added = self._tokenizer.get_added_tokens_decoder()
-        self._special = frozenset(at for at, token in added.items() if token.special)
+        special = (at for at, token in added.items() if token.special)
+        self._left_out = frozenset((*special, *np.flatnonzero(static_weights == 0).tolist()))
+        self._words: KnownWords | None = None
+        if splits_at_spaces(self._tokenizer):
+            self._words = KnownWords(lambda word: set(self._token_ids(word)) - self._left_out)
 
     def encode_ids(self, text: str) -> npt.NDArray[np.int32]:
         """Distinct token ids of a text, ascending, (T,) int32; nothing is added around the text.
 
         Special tokens that the text itself gives rise to, such as `[UNK]`, are included.
         """
-        return np.array(sorted(set(self._token_ids(text))), np.int32)
+        return np.array(sorted(set(self._token_ids(self._prompt + text))), np.int32)
 
     def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
         """Terms (T,) int32, distinct and ascending, and weights (T,) float64 of a search query.
@@ -58,42 +63,55 @@ class QueryEncoder:
         Special tokens are left out: a document is not more relevant for words that are as unknown
         as the query's. So are terms whose weight is zero.
         """
-        return self._weigh(self._token_ids(text))
+        return self.weigh(self.entries(text))
+
+    def entries(self, text: str) -> set[int]:
+        """Vocabulary entries that a search query is made of, see `encode`: its first step."""
+        text = self._prompt + text
+        entries = None if self._words is None else self._words.entries(text)
+        return set(self._token_ids(text)) - self._left_out if entries is None else entries
+
+    def weigh(self, entries: set[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
+        """The second step of `encode`: entries in order, and their weights."""
+        terms = np.array(sorted(entries), np.int32)
+        try:
+            return terms, self._weights.take(terms)
+        except IndexError as error:
+            raise _cannot_encode(error) from error
 
     def encode_batch(
         self, texts: list[str]
     ) -> list[tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]]:
-        """Encode many texts, on all cores."""
+        """Encode many texts; what is new in them is tokenized on all cores."""
         if self._prompt:
             texts = [self._prompt + text for text in texts]
+        words = self._words
+        if words is None:
+            return [self.weigh(entries) for entries in self._entries_of_all(texts)]
+        words.learn(texts, self._entries_of_all)
+        found = [words.entries(text) for text in texts]
+        missing = [text for text, entries in zip(texts, found, strict=True) if entries is None]
+        others = iter(self._entries_of_all(missing))
+        return [self.weigh(next(others) if entries is None else entries) for entries in found]
+
+    def _entries_of_all(self, texts: list[str]) -> list[set[int]]:
         try:
             encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         except BaseException as error:
             if not _is_of_the_tokenizer(error):
                 raise
             raise _cannot_encode(error) from error
-        return [self._weigh(encoding.ids) for encoding in encodings]
+        return [set(encoding.ids) - self._left_out for encoding in encodings]
 
     def _token_ids(self, text: str) -> list[int]:
         try:
-            encoding = self._tokenizer.encode(self._prompt + text, add_special_tokens=False)
+            encoding = self._tokenizer.encode(text, add_special_tokens=False)
         except BaseException as error:
             if not _is_of_the_tokenizer(error):
                 raise
             raise _cannot_encode(error) from error
         ids: list[int] = encoding.ids
         return ids
-
-    def _weigh(self, ids: list[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        terms = np.array(sorted(set(ids) - self._special), np.int32)
-        try:
-            weights = self._weights[terms]
-        except IndexError as error:
-            raise _cannot_encode(error) from error
-        if not weights.all():
-            kept = weights != 0
-            return terms[kept], weights[kept]
-        return terms, weights
 
     def token(self, term: int) -> str:
         """Text of a vocabulary entry; `#TERM` where the tokenizer has none."""

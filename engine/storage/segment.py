@@ -48,6 +48,10 @@ class Segment:
         self._transaction = transaction
         self.where = f"{where}: segment {record.number}"
         self._parts: dict[bytes, npt.NDArray[Any]] = {}
+        # Views of what every hit is fetched from, once it was read: (offsets, bytes), and the same
+        # with checksums. A number is had from a memoryview in a third of the time of an array.
+        self._ids: tuple[memoryview, memoryview] | None = None
+        self._documents: tuple[memoryview, memoryview, memoryview] | None = None
         self._verified: set[bytes] = set()
         if before is not None:
             # Tombstones are the one part that a later commit replaces.
@@ -89,6 +93,8 @@ class Segment:
     def forget_parts(self) -> None:
         """Drop all views, so that the transaction can end."""
         self._parts.clear()
+        self._ids = None
+        self._documents = None
         self.tombstones = None
 
     def is_deleted(self, document: int) -> bool:
@@ -118,17 +124,23 @@ class Segment:
         Raises:
             IndexDamagedError: what is stored is no id.
         """
+        offsets, ids = self._ids or self._read_ids()
         try:
-            return self.encoded_id(document).decode()
+            return str(ids[offsets[document] : offsets[document + 1]], "utf-8")
         except UnicodeDecodeError:
             raise self._contradiction(f"the id of document {document} is no text") from None
 
     def encoded_id(self, document: int) -> bytes:
         """External id of a local document, in UTF-8."""
+        offsets, ids = self._ids or self._read_ids()
+        return bytes(ids[offsets[document] : offsets[document + 1]])
+
+    def _read_ids(self) -> tuple[memoryview, memoryview]:
         offsets = self.part("id-offsets")
         if len(offsets) != self.record.documents + 1:
             raise self._contradiction("its ids are not one a document")
-        return bytes(self.part("ids")[offsets[document] : offsets[document + 1]])
+        self._ids = offsets.data, self.part("ids").data
+        return self._ids
 
     def find(self, identifier: bytes, hashed: int | None = None) -> int | None:
         """Local document with the given external id, deleted ones left out.
@@ -202,15 +214,21 @@ class Segment:
         """
         if not self.record.has_documents:
             return None
-        offsets, checksums = self.part("document-offsets"), self.part("document-checksums")
-        if len(offsets) != self.record.documents + 1 or len(checksums) != self.record.documents:
-            raise self._contradiction("its stored documents are not one a document")
-        data = self.part("documents")[offsets[document] : offsets[document + 1]]
-        if zlib.crc32(data.data) != checksums[document]:
+        offsets, documents, checksums = self._documents or self._read_documents()
+        # Checked in the copy, so that what is returned is what was checked.
+        data = bytes(documents[offsets[document] : offsets[document + 1]])
+        if zlib.crc32(data) != checksums[document]:
             raise IndexDamagedError(
                 f"{self.where} is damaged: stored document {document} is not what was written"
             )
-        return bytes(data)
+        return data
+
+    def _read_documents(self) -> tuple[memoryview, memoryview, memoryview]:
+        offsets, checksums = self.part("document-offsets"), self.part("document-checksums")
+        if len(offsets) != self.record.documents + 1 or len(checksums) != self.record.documents:
+            raise self._contradiction("its stored documents are not one a document")
+        self._documents = offsets.data, self.part("documents").data, checksums.data
+        return self._documents
 
     def _contradiction(self, problem: str) -> IndexDamagedError:
         """Of an index whose checksums are right, so that somebody made it so on purpose."""

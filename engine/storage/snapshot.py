@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
+from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -54,6 +55,7 @@ class Snapshot:
             ]
             counts = [record.documents for record in self.manifest.segments]
             self.first_documents = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+            self._first_documents: list[int] = self.first_documents.tolist()
         except BaseException:
             self._transaction.abort()
             self._environment.detach()
@@ -173,8 +175,8 @@ class Snapshot:
 
     def locate(self, document: int) -> tuple[Segment, int]:
         """Segment and local document of a global document number."""
-        at = int(np.searchsorted(self.first_documents, document, side="right")) - 1
-        return self.segments[at], document - int(self.first_documents[at])
+        at = bisect_right(self._first_documents, document) - 1
+        return self.segments[at], document - self._first_documents[at]
 
     def find(self, identifier: str) -> int | None:
         """Global document number of an external id, None when there is none."""

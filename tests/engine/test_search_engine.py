@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 import threading
 from collections.abc import Iterator
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,10 @@ import engine
 from engine import (
     DocumentNotFoundError,
     EngineError,
+    Hit,
+    IndexDamagedError,
     IndexNotFoundError,
+    QueryToken,
     SearchEngine,
     UsageError,
 )
@@ -283,3 +290,47 @@ def test_several_engines_on_one_index(index: Path) -> None:
         assert one.search("queen").hits == two.search("queen").hits
     with SearchEngine.open(index) as three:
         assert len(three.search("queen")) == 3
+
+
+@pytest.mark.parametrize(
+    ("stored", "document"),
+    [
+        (b'{"a":1}', {"a": 1}),
+        (b' {"a": [1, {"b": null}]}\n', {"a": [1, {"b": None}]}),
+        (b'\xef\xbb\xbf{"a":1}', {"a": 1}),
+        ('{"ñ":"日"}'.encode(), {"ñ": "日"}),
+        ('{"ñ":1}'.encode("utf-16"), {"ñ": 1}),
+        (b'{"a":1}{"b":2}', None),
+        (b"[1]", None),
+        (b'"text"', None),
+        (b"", None),
+        (b"\xff", None),
+        (b"[" * 100_000, None),
+    ],
+)
+def test_documents_are_what_json_reads(stored: bytes, document: dict[str, object] | None) -> None:
+    hit = Hit(1, "a", 1.0, None, stored)
+    if document is None:
+        with pytest.raises(IndexDamagedError, match="stored document of 'a' is no JSON object"):
+            _ = hit.document
+    else:
+        assert hit.document == document == json.loads(stored)
+        assert hit.document is hit.document
+
+
+def test_hits_are_values() -> None:
+    hit = Hit(1, "a", 1.5, None, b"{}")
+    assert hit == Hit(rank=1, id="a", score=1.5, matches=None, stored=b"{}")
+    assert hit != Hit(1, "a", 1.5)
+    assert hash(hit) == hash(Hit(1, "a", 1.5, None, b"{}"))
+    assert repr(hit) == "Hit(rank=1, id='a', score=1.5, matches=None)"
+    assert replace(hit, rank=2).rank == 2
+    assert pickle.loads(pickle.dumps(hit)) == copy.copy(hit) == hit
+    with pytest.raises(FrozenInstanceError):
+        hit.rank = 3  # type: ignore[misc]
+
+
+def test_tokens_have_the_weights_of_their_query(opened: SearchEngine) -> None:
+    for weight in (3.0, 7.0, 3.0):
+        assert opened.search_vector([6], [weight]).tokens == (QueryToken("queen", weight),)
+        assert opened.search("queen").tokens == (QueryToken("queen", 3.0),)

@@ -15,7 +15,7 @@ from engine.cli.options import DEFAULT_INDEX
 # These work on the index of a shop; those that train and measure models do not.
 ON_AN_INDEX = [
     *["index", "sync", "delete", "search", "explain", "encode", "info", "get"],
-    *["verify", "backup", "compact"],
+    *["bench", "verify", "backup", "compact"],
 ]
 COMMANDS = [*ON_AN_INDEX, "train", "evaluate"]
 

@@ -53,11 +53,17 @@ def test_help_is_light(tmp_path: Path, arguments: list[str]) -> None:
         ["encode", "queen"],
         ["info"],
         ["get", "S1"],
+        ["bench", "--rounds", "1"],
         ["verify", "--deep"],
     ],
 )
 def test_query_time_needs_no_model(shop: Path, arguments: list[str]) -> None:
-    assert not loaded(shop, *arguments) & (HEAVY | {"indexer"})
+    assert not loaded(shop, *arguments) & (HEAVY | {"indexer", "matplotlib"})
+
+
+def test_json_needs_nothing_to_draw_with(shop: Path) -> None:
+    for arguments in (["search", "queen", "--explain"], ["get", "S1"]):
+        assert "rich" not in loaded(shop, *arguments, "--json")
 
 
 @pytest.mark.parametrize(

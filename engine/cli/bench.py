@@ -1,0 +1,113 @@
+"""`engine bench`: how fast an index answers queries on this machine, and where the time goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+
+from engine.cli.examples import WithExamples
+from engine.cli.options import TextPath, shared_options
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+
+
+@click.command(
+    cls=WithExamples,
+    short_help="Measure how fast the index answers.",
+    examples=[
+        "engine bench",
+        "engine bench --queries queries.txt -k 24",
+        "engine bench --queries queries.jsonl --json > latency.json",
+    ],
+)
+@click.option(
+    "--queries",
+    "query_file",
+    type=TextPath(),
+    metavar="FILE",
+    help="Ask the queries of FILE, plain or gzip, - for standard input: one a line; JSON Lines "
+    "with text or query; or columns between tabs, a header naming one of them text or query, or "
+    "without header query id and text. If left out, the first words of titles in the index.",
+)
+@click.option(
+    "-k",
+    "--k",
+    "k",
+    type=click.IntRange(min=1),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many hits a query asks for.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=_cores,
+    show_default="all cores",
+    metavar="N",
+    help="How many threads score batches, beside one.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    metavar="N",
+    help="How often each query is asked, after once to warm up.",
+)
+@click.option(
+    "--plot",
+    type=TextPath(),
+    metavar="FILE",
+    help="Draw the latencies as a PNG. Needs the extra [training].",
+)
+@shared_options
+def bench(
+    query_file: Path | None,
+    k: int,
+    threads: int,
+    rounds: int,
+    plot: Path | None,
+    index_path: Path,
+    as_json: bool,
+) -> None:
+    """Measure the latency of the index with your own queries, on one thread.
+
+    Latency is what a program sees that has the index open: from the text of a query to the
+    documents of its hits. Shown beside it are queries a second, one by one and in batches, and how
+    long each stage of a search takes.
+    """
+    from engine import SearchEngine
+    from engine.cli.bench_measurement import Workload, measure
+    from engine.cli.bench_queries import draw_queries, read_queries
+    from engine.cli.progress import waiting
+
+    if plot is not None:
+        from engine.cli.bench_plot import check_plot
+
+        check_plot(plot)
+    with SearchEngine.open(index_path) as engine:
+        queries = draw_queries(engine) if query_file is None else read_queries(query_file)
+        with waiting("measuring"):
+            found = measure(engine, Workload(queries, k, threads, rounds))
+        documents = len(engine)
+    origin = "drawn from titles of the index" if query_file is None else f"of {query_file}"
+    if plot is not None:
+        from engine.cli.bench_plot import draw
+
+        draw(plot, f"{len(queries):,} queries {origin}, {documents:,} documents", found)
+    if as_json:
+        from engine.cli.json_output import print_json
+
+        described = {"index": str(index_path), "documents": documents, "origin": origin}
+        print_json({**described, **found.to_dict()}, indented=True)
+    else:
+        from engine.cli.bench_report import print_report
+
+        print_report(str(index_path), documents, origin, found)
