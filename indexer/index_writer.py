@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,6 @@ from scipy.sparse import csr_matrix
 
 from engine.errors import DocumentNotFoundError, UsageError
 from engine.storage.manifest import MOST_TERMS, ModelRecord
-from engine.storage.segment import dump_document
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
 from indexer.checked_input import (
@@ -23,6 +22,7 @@ from indexer.checked_input import (
     checked_ids,
     checked_vectors,
 )
+from indexer.stored_state import StoredState, compare
 from indexer.uncommitted import Uncommitted
 
 if TYPE_CHECKING:
@@ -34,17 +34,6 @@ _MAX_WEIGHT_OF_MAX_POOLING = 8.0
 _MAX_WEIGHT_OF_SUM_POOLING = 1024.0
 _SMALLEST_MAX_WEIGHT = 1e-30
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-class StoredState(Enum):
-    """How a document compares with what the index, or the writer, has under its id."""
-
-    OTHER_TEXT = auto()
-    """Nothing, or a text that gave another vector."""
-    SAME_TEXT = auto()
-    """The same text, so the same vector; other fields differ."""
-    SAME = auto()
-    """Exactly this document."""
 
 
 class IndexWriter:
@@ -354,16 +343,16 @@ class IndexWriter:
         """
         self._refuse_closed()
         encoded = [identifier.encode() for identifier in ids]
-        found = []
         known = self._uncommitted
-        for at, (key, place) in enumerate(zip(encoded, known.locate(encoded), strict=True)):
-            state = StoredState.OTHER_TEXT
-            if known.holds(key, place) and known.content_hash(key, place) == content_hashes[at]:
-                state = StoredState.SAME_TEXT
-                if known.document(key, place) == dump_document(documents[at]):
-                    state = StoredState.SAME
-            found.append(state)
-        return found
+        return [
+            compare(
+                content_hashes[at],
+                documents[at],
+                known.content_hash(key, place) if known.holds(key, place) else None,
+                partial(known.document, key, place),
+            )
+            for at, (key, place) in enumerate(zip(encoded, known.locate(encoded), strict=True))
+        ]
 
     def _refuse_mixture(self, has_documents: bool) -> None:
         if self._uncommitted.mixes(has_documents):

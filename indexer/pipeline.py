@@ -14,8 +14,9 @@ from engine.errors import CatalogError, IndexNotFoundError
 from engine.storage.unfinished_run import UnfinishedRun
 from indexer.catalog import CatalogReader, CatalogRecord, FieldChoice
 from indexer.catalog_windows import CatalogWindows, content_hash
-from indexer.index_writer import IndexWriter, StoredState
+from indexer.index_writer import IndexWriter
 from indexer.model_choice import ModelChoice
+from indexer.stored_state import StoredState
 
 if TYPE_CHECKING:
     from indexer.model import SparseModel

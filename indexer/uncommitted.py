@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix, vstack
 
 from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
-from engine.storage.segment import Segment
+from engine.storage.segment import Segment, hash_ids
 from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import MergedSegments, SegmentContent, StoreWriter
 from indexer.checked_input import CONTENT_HASH_BYTES
@@ -96,10 +96,11 @@ class Uncommitted:
     def locate(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Where ids live in the last commit, leaving out what is deleted or waits here again."""
         places: list[Place | None] = [None] * len(ids)
+        hashed = hash_ids(ids)
         for segment in self._segments():
             if segment.record.number == self._checkpoint:
                 continue
-            for at, document in segment.find_many(ids):
+            for at, document in segment.find_many(ids, hashed):
                 if ids[at] not in self._deleted:
                     places[at] = (segment, document)
         return places
@@ -243,8 +244,9 @@ class Uncommitted:
         """Masks of deleted documents of the segments in which one of `ids` lives."""
         deleted: Masks = {}
         wanted = list(ids)
+        hashed = hash_ids(wanted)
         for segment in self._segments():
-            found = segment.find_many(wanted)
+            found = segment.find_many(wanted, hashed)
             if found and segment.record.number != self._checkpoint:
                 mask = segment.deleted_mask()
                 mask[[document for _, document in found]] = True
