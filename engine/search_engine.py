@@ -304,6 +304,7 @@ class SearchEngine:
             file_bytes = commit.snapshot.file_bytes()
             terms = commit.scorer.distinct_terms()
             unfinished = commit.snapshot.unfinished_runs()
+            settings = commit.snapshot.catalog_settings()
         total = sum(segment.documents for segment in manifest.segments)
         postings = sum(segment.postings for segment in manifest.segments)
         return IndexInfo(
@@ -325,6 +326,7 @@ class SearchEngine:
             bytes_by_part=stored_bytes,
             unfinished=(*unfinished, *unfinished_rebuild(self._place)),
             writer_at_work=writer_is_at_work(self._place),
+            catalog_settings=settings,
         )
 
 

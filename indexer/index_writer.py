@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scipy.sparse import csr_matrix
 
 from engine.errors import DocumentNotFoundError, UsageError
+from engine.storage.catalog_settings import CatalogSettings
 from engine.storage.manifest import MOST_TERMS, ModelRecord
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
@@ -22,18 +21,12 @@ from indexer.checked_input import (
     checked_ids,
     checked_vectors,
 )
+from indexer.max_weight import checked_max_weight, max_weight_for, max_weight_of
 from indexer.stored_state import StoredState, compare
 from indexer.uncommitted import Uncommitted
 
 if TYPE_CHECKING:
     from indexer.model import SparseModel
-
-# log1p(relu(logit)) reaches 8 at a logit of 2,980; models stay below 4. Sums over the tokens of a
-# document can be much larger. The weight of impact 1 is the 65,536th part of this.
-_MAX_WEIGHT_OF_MAX_POOLING = 8.0
-_MAX_WEIGHT_OF_SUM_POOLING = 1024.0
-_SMALLEST_MAX_WEIGHT = 1e-30
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 class IndexWriter:
@@ -79,21 +72,14 @@ class IndexWriter:
         query_side = None
         if model is not None:
             vocabulary_size = model.vocabulary_size
-            max_weight = (
-                _MAX_WEIGHT_OF_SUM_POOLING if model.pooling == "sum" else _MAX_WEIGHT_OF_MAX_POOLING
-            )
+            max_weight = max_weight_of(model.pooling)
             query_side = _query_side(model)
         if vocabulary_size is not None and not 1 <= vocabulary_size <= MOST_TERMS:
             raise UsageError(f"the vocabulary_size of vectors is from 1 to {MOST_TERMS:,}")
-        if max_weight is not None and not (_SMALLEST_MAX_WEIGHT <= max_weight <= _FLOAT32_MAX):
-            raise UsageError(
-                f"max_weight must be from {_SMALLEST_MAX_WEIGHT:g} to the largest float32, "
-                f"not {max_weight}"
-            )
         self._store = StoreWriter(
             path,
             vocabulary_size=vocabulary_size,
-            max_weight=_power_of_two(max_weight) if max_weight else None,
+            max_weight=None if max_weight is None else checked_max_weight(max_weight),
             query_side=query_side,
             wait=wait,
         )
@@ -216,7 +202,7 @@ class IndexWriter:
             hashes = checked_hashes(ids, content_hashes)
         self._refuse_mixture(stored is not None)
         if not limit and rows.nnz:
-            self._store.set_max_weight(_power_of_two(2 * (float(rows.data.max()) or 0.5)))
+            self._store.set_max_weight(max_weight_for(float(rows.data.max())))
         self._uncommitted.take(encoded, rows, stored, hashes)
 
     def update_documents(self, ids: Sequence[str], documents: Sequence[Any]) -> None:
@@ -298,6 +284,7 @@ class IndexWriter:
         self._refuse_closed()
         # What was dropped may have been what decided the quantization of a new index.
         self._store.set_max_weight(self._max_weight_before)
+        self._store.forget_settings()
         self._uncommitted.forget()
 
     def checkpoint(self) -> None:
@@ -327,6 +314,10 @@ class IndexWriter:
     def end_all_runs(self) -> None:
         """Let the next commit say that no run is unfinished."""
         self._store.unfinished_runs = ()
+
+    def keep_settings(self, settings: CatalogSettings) -> None:
+        """Let the next commit say how catalogs are read; what is left open stays as it was said."""
+        self._store.catalog_settings = settings.over(self._store.catalog_settings)
 
     def states(
         self, ids: Sequence[str], content_hashes: Sequence[bytes], documents: Sequence[Any]
@@ -369,7 +360,3 @@ def _query_side(model: SparseModel) -> QuerySide:
         model.tokenizer_json,
         model.static_weights,
     )
-
-
-def _power_of_two(weight: float) -> float:
-    return float(2.0 ** math.ceil(math.log2(weight)))

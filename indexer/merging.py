@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.segment import Segment
-from engine.storage.store_writer import SegmentContent
+from engine.storage.segment_content import SegmentContent
 from engine.storage.stored_block import read_block
 from indexer.block_rows import PlacedBlock, rows_of
 from indexer.inversion import invert_impacts

@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix, vstack
 from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.segment import Segment, hash_ids
+from engine.storage.segment_content import MergedSegments, SegmentContent
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import MergedSegments, SegmentContent, StoreWriter
+from engine.storage.store_writer import StoreWriter
 from indexer.checked_input import CONTENT_HASH_BYTES
 from indexer.merge_policy import SegmentSize, choose_merge
 from indexer.pending_documents import PendingDocuments
@@ -152,7 +153,7 @@ class Uncommitted:
         """Publish what waits, if anything does."""
         if self._has_changes or not self._store.manifest.transaction:
             self._publish()
-        elif self._store.has_unsaved_runs:
+        elif self._store.has_unsaved_notes:
             self._commit_to_store()
         self.forget()
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from engine.errors import IndexDamagedError, IndexNotFoundError
 from engine.storage import keys
+from engine.storage.catalog_settings import CatalogSettings, load_settings
 from engine.storage.envelope import as_array
 from engine.storage.environment import Environment, read_value
 from engine.storage.manifest import Manifest
@@ -170,6 +171,14 @@ class Snapshot:
         where = f"{self.path}: unfinished runs"
         payload = read_value(self._transaction, keys.UNFINISHED_RUNS, where)
         return load_runs(bytes(payload), str(self.path))
+
+    def catalog_settings(self) -> CatalogSettings:
+        """How catalogs are read into this index, as far as somebody said."""
+        if self._transaction.get(keys.CATALOG_SETTINGS) is None:
+            return CatalogSettings()
+        where = f"{self.path}: settings for catalogs"
+        payload = read_value(self._transaction, keys.CATALOG_SETTINGS, where)
+        return load_settings(bytes(payload), str(self.path))
 
     def locate(self, document: int) -> tuple[Segment, int]:
         """Segment and local document of a global document number."""

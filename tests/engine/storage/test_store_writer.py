@@ -26,8 +26,9 @@ from engine.search_engine import SearchEngine
 from engine.storage import environment, lmdb_handle, writer_lock
 from engine.storage.envelope import seal
 from engine.storage.manifest import ModelRecord
+from engine.storage.segment_content import MergedSegments
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import MergedSegments, QuerySide, StoreWriter
+from engine.storage.store_writer import QuerySide, StoreWriter
 from tests.engine.storage.contents import WIDTH, large_segment, open_store, segment_of
 from tests.engine.storage.writer_worker import DOCUMENTS_A_COMMIT
 
