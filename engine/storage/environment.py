@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,11 +30,16 @@ from engine.storage.index_folder import (
 )
 from engine.storage.lmdb_handle import FileKey, OpenedHandle, file_key, leave_to_parent, open_handle
 from engine.storage.page_audit import audit_snapshot, read_meta_pages
+from engine.storage.tree_file import empty_tree_file
 
 # A snapshot is taken again when two commits came between its beginning and its audit.
 _SNAPSHOT_ATTEMPTS = 1000
+# LMDB's own limit, where the pages of the system are larger.
+_LARGEST_PAGE = 1 << 15
 _open_environments: dict[FileKey, Environment] = {}
 _registry_lock = threading.Lock()
+# Uses that a garbage collection ended while the registry was busy.
+_dropped: deque[Environment] = deque()
 
 
 class Environment:
@@ -69,6 +76,7 @@ class Environment:
             IndexWriteError: the directory or its files cannot be created or opened.
         """
         with _registry_lock:
+            _detach_dropped()
             try:
                 if create:
                     make_folder(path)
@@ -86,14 +94,15 @@ class Environment:
     @classmethod
     def _attach(cls, path: Path, *, create: bool) -> Environment:
         data = path / DATA_FILE
-        # An empty file is what remains of a first run that was killed at once: nothing.
-        if data.exists() and data.stat().st_size:
+        if data.exists():
             read_meta_pages(data)
-        elif not create:
+        elif create:
+            _create_data_file(path)
+        else:
             raise IndexNotFoundError(
                 f"no index at {path}; create one with `engine index CATALOG --index {path}`"
             )
-        if data.exists() and (known := _open_environments.get(file_key(data))):
+        if known := _open_environments.get(file_key(data)):
             known._users += 1
             return known
         path = path.resolve()
@@ -117,13 +126,29 @@ class Environment:
     def detach(self) -> None:
         """Give up one use; the last one closes the environment."""
         with _registry_lock:
-            self._users -= 1
-            if self._users == 0:
-                if _open_environments.get(self.key) is self:
-                    del _open_environments[self.key]
-                if not self.is_inherited:
-                    self._handle.close()
-                os.close(self._descriptor)
+            _detach_dropped()
+            self._detach()
+
+    def detach_when_possible(self) -> None:
+        """Give up one use from within a garbage collection, which may interrupt this very module.
+
+        Where it does, the use ends with the next one that begins or ends.
+        """
+        _dropped.append(self)
+        if _registry_lock.acquire(blocking=False):
+            try:
+                _detach_dropped()
+            finally:
+                _registry_lock.release()
+
+    def _detach(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            if _open_environments.get(self.key) is self:
+                del _open_environments[self.key]
+            if not self.is_inherited:
+                self._handle.close()
+            os.close(self._descriptor)
 
     @property
     def is_inherited(self) -> bool:
@@ -309,6 +334,29 @@ class Environment:
                     f"{self.path}: the commit needs a memory map of {2 * size} bytes, and the "
                     f"system refuses it ({error}); raise the limit (ulimit -v), then try again"
                 ) from error
+
+
+def _detach_dropped() -> None:
+    while _dropped:
+        _dropped.popleft()._detach()
+
+
+def _create_data_file(path: Path) -> None:
+    """Make a data file without any commit, whole from the instant at which it has its name.
+
+    LMDB would make it empty first, and a first run that is killed then would leave what looks
+    like an index that was truncated to nothing.
+    """
+    draft = path / f"{DATA_FILE}.part"
+    try:
+        with draft.open("wb") as file:
+            file.write(empty_tree_file(min(mmap.PAGESIZE, _LARGEST_PAGE)))
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path / DATA_FILE)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def remove_uncommitted(path: Path) -> None:

@@ -66,15 +66,25 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of the commit. No view of it may be used afterwards. Twice is harmless."""
+        if self._end():
+            self._environment.detach()
+
+    def close_when_collected(self) -> None:
+        """Close from within a garbage collection, which may interrupt anything."""
+        if self._end():
+            self._environment.detach_when_possible()
+
+    def _end(self) -> bool:
+        """End the transaction; tells whether that was still to be done."""
         if self._is_closed:
-            return
+            return False
         self._is_closed = True
         for segment in self.segments:
             segment.forget_parts()
         # In a forked process the transaction is that of the parent, who goes on reading in it.
         if self._process == os.getpid():
             self._transaction.abort()
-        self._environment.detach()
+        return True
 
     def file_bytes(self) -> int:
         """Size of the index on disk, in bytes."""

@@ -237,3 +237,16 @@ def test_waiting_once(copy: Path) -> None:
     thread.start()
     assert check_place(copy / "engine.index", 600.0) <= 599.6
     thread.join()
+
+
+def test_an_index_that_was_truncated_to_nothing_is_not_begun_anew_unasked(
+    copy: Path, tiny_model: Path, serving: Serving
+) -> None:
+    (copy / "engine.index" / "data.mdb").write_bytes(b"")
+    for command in (["index", "catalog.jsonl"], ["sync", "catalog.jsonl"], ["search", "queen"]):
+        serving(*command, cwd=copy).fails(1, "is truncated", "--rebuild --model NAME")
+    serving("index", "catalog.jsonl", "--rebuild", cwd=copy).fails(1, "name one with --model")
+    again = serving("index", "catalog.jsonl", "--rebuild", "--model", tiny_model, cwd=copy)
+    assert again.code == 0
+    assert "the old index could not be read: where it had --id-field" in again.err
+    assert count(copy) == len(PRODUCTS)
