@@ -94,6 +94,9 @@ class StoreWriter:
             remove_leftovers(self.path)
             self._environment = Environment.attach(self.path, create=vocabulary_size is not None)
         except BaseException:
+            if not (self.path / DATA_FILE).exists():
+                # Such as where the disk is full already: a first run leaves nothing behind.
+                remove_uncommitted(self.path)
             self._lock.__exit__(None, None, None)
             raise
         self._is_new = False

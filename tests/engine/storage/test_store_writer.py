@@ -221,6 +221,7 @@ def test_a_full_disk_does_not_kill_who_opens_an_index(path: Path, small_disk: Pa
         SearchEngine.open(copy)
     with pytest.raises(IndexWriteError, match="No space left"):
         open_store(small_disk / "new")
+    assert not (small_disk / "new").exists()
 
 
 def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
