@@ -19,11 +19,11 @@ from engine.errors import (
     IndexNotFoundError,
     IndexWriteError,
 )
-from engine.storage.envelope import seal, unseal
+from engine.storage.envelope import seal
 from engine.storage.index_folder import (
     DATA_FILE,
     LOCK_FILE,
-    WRITER_LOCK,
+    create_data_file,
     make_folder,
     opening,
     sync_folder,
@@ -97,7 +97,7 @@ class Environment:
         if data.exists():
             read_meta_pages(data)
         elif create:
-            _create_data_file(path)
+            create_data_file(path, empty_tree_file(min(mmap.PAGESIZE, _LARGEST_PAGE)))
         else:
             raise IndexNotFoundError(
                 f"no index at {path}; create one with `engine index CATALOG --index {path}`"
@@ -339,47 +339,6 @@ class Environment:
 def _detach_dropped() -> None:
     while _dropped:
         _dropped.popleft()._detach()
-
-
-def _create_data_file(path: Path) -> None:
-    """Make a data file without any commit, whole from the instant at which it has its name.
-
-    LMDB would make it empty first, and a first run that is killed then would leave what looks
-    like an index that was truncated to nothing.
-    """
-    draft = path / f"{DATA_FILE}.part"
-    try:
-        with draft.open("wb") as file:
-            file.write(empty_tree_file(min(mmap.PAGESIZE, _LARGEST_PAGE)))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path / DATA_FILE)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
-
-
-def remove_uncommitted(path: Path) -> None:
-    """Remove the files of an index that never had a commit; its writer still holds the lock."""
-    with contextlib.suppress(OSError):
-        for name in (DATA_FILE, LOCK_FILE, WRITER_LOCK):
-            (path / name).unlink(missing_ok=True)
-        # A folder that holds anything else was there before, or is in use: it stays.
-        path.rmdir()
-
-
-def read_value(
-    transaction: Any, key: bytes, where: str, *, check_payload: bool = True
-) -> memoryview:
-    """Return the payload stored under `key`, as a view into the map, valid with the transaction.
-
-    Raises:
-        IndexDamagedError: it is missing or damaged.
-    """
-    value = transaction.get(key)
-    if value is None:
-        raise IndexDamagedError(f"{where} is damaged: it is missing from the index")
-    return unseal(key, value, where, check_payload=check_payload)
 
 
 def _begin_anew() -> None:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from engine.errors import IndexDamagedError, IndexNotFoundError
 from engine.storage import keys
 from engine.storage.catalog_settings import CatalogSettings, load_settings
-from engine.storage.envelope import as_array
-from engine.storage.environment import Environment, read_value
+from engine.storage.envelope import as_array, read_value
+from engine.storage.environment import Environment
 from engine.storage.manifest import Manifest
 from engine.storage.segment import Segment, hash_id
 from engine.storage.unfinished_run import UnfinishedRun, load_runs

@@ -22,8 +22,8 @@ from engine.errors import (
 )
 from engine.storage import keys
 from engine.storage.catalog_settings import CatalogSettings, dump_settings
-from engine.storage.environment import Environment, remove_uncommitted
-from engine.storage.index_folder import DATA_FILE, remove_leftovers
+from engine.storage.environment import Environment
+from engine.storage.index_folder import DATA_FILE, remove_leftovers, remove_uncommitted
 from engine.storage.manifest import Manifest, ModelRecord, Quantization
 from engine.storage.segment_content import (
     MergedSegments,
