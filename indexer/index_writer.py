@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -316,7 +317,15 @@ class IndexWriter:
         self._store.unfinished_runs = ()
 
     def keep_settings(self, settings: CatalogSettings) -> None:
-        """Let the next commit say how catalogs are read; what is left open stays as it was said."""
+        """Let the next commit say how catalogs are read; what is left open stays as it was said.
+
+        Raises:
+            UsageError: `max_active_dims` is less than 1.
+        """
+        if (dims := settings.max_active_dims) is not None:
+            if dims < 1:
+                raise UsageError(f"max_active_dims is {dims}: it must be 1 or more")
+            settings = dataclasses.replace(settings, max_active_dims=int(dims))
         self._store.catalog_settings = settings.over(self._store.catalog_settings)
 
     def states(

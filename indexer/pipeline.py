@@ -56,8 +56,8 @@ def index_catalog(
     filled = require_records(windows, reader)
     writer, loaded = open_for_catalog(path, model, wait)
     options = EncodingOptions(batch_size, max_active_dims, progress)
-    run = CatalogRun(writer, loaded, options, "index", reader)
     with writer:
+        run = CatalogRun(writer, loaded, options, "index", reader)
         run.fill(filled, reader)
         run.finish()
     run.summary.fields = reader.fields

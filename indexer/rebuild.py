@@ -99,8 +99,10 @@ def _load(model: SparseModel | ModelChoice, path: Path) -> SparseModel:
         except IndexNotFoundError:
             return model.load(None)
         except (IndexDamagedError, IndexFormatError) as error:
+            # What else could be done about it is beside the point.
+            why = str(error).partition("; ")[0]
             raise ModelError(
-                f"which model the index was built with cannot be read ({error}); name one with "
+                f"which model the index was built with cannot be read ({why}); name one with "
                 "--model"
             ) from error
         record = snapshot.manifest.model

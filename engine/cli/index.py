@@ -114,4 +114,5 @@ def _with_bad_records(
     if reader.records_read or not rejects.total:
         return error
     first = next(iter(rejects.first.values()))
-    return CatalogError(f"{error}. The first: {first} All of them: {rejects.path}")
+    told = str(error).rstrip(".")
+    return CatalogError(f"{told}. The first: {first} All of them: {rejects.path}")

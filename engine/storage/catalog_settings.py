@@ -76,17 +76,13 @@ def load_settings(data: bytes, where: str) -> CatalogSettings:
         raise _damaged(where, error) from None
     dims = settings.max_active_dims
     if not (
-        (settings.id_field is None or _is_text(settings.id_field))
+        isinstance(settings.id_field, str | None)
         and isinstance(fields["text_fields"], list)
-        and all(map(_is_text, settings.text_fields))
+        and all(isinstance(name, str) for name in settings.text_fields)
         and (dims is None or (type(dims) is int and dims >= 1))
     ):
         raise _damaged(where, settings)
     return settings
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
 
 
 def _damaged(where: str, why: object) -> IndexDamagedError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from engine import IndexDamagedError, SearchEngine, verify_index
+from engine import IndexDamagedError, SearchEngine, UsageError, verify_index
 from engine.storage.backup import back_up
 from engine.storage.catalog_settings import CatalogSettings, dump_settings, load_settings
 from indexer.compaction import compact
 from indexer.index_writer import IndexWriter
 
-names = st.text(min_size=1, max_size=8)
+# A column of a table may have an empty name.
+names = st.text(max_size=8)
 some = st.builds(
     CatalogSettings,
     st.none() | names,
@@ -51,7 +53,6 @@ def test_options_are_those_of_the_command_line() -> None:
         b"[]",
         b"{}",
         b'{"id_field":1,"text_fields":[],"max_active_dims":null}',
-        b'{"id_field":"","text_fields":[],"max_active_dims":null}',
         b'{"id_field":null,"text_fields":"title","max_active_dims":null}',
         b'{"id_field":null,"text_fields":[1],"max_active_dims":null}',
         b'{"id_field":null,"text_fields":[],"max_active_dims":0}',
@@ -88,3 +89,12 @@ def test_an_index_keeps_them(tmp_path: Path) -> None:
     for place in (path, tmp_path / "copy"):
         assert kept(place) == settings
         assert verify_index(place, deep=True).is_sound
+
+
+def test_what_could_not_be_read_again_is_not_kept(tmp_path: Path) -> None:
+    with IndexWriter(tmp_path / "index", vocabulary_size=4, max_weight=1) as writer:
+        with pytest.raises(UsageError, match="max_active_dims is 0"):
+            writer.keep_settings(CatalogSettings(max_active_dims=0))
+        dims: Any = np.int64(7)
+        writer.keep_settings(CatalogSettings("", ("",), dims))
+    assert kept(tmp_path / "index") == CatalogSettings("", ("",), 7)
