@@ -256,7 +256,6 @@ def show(report: dict[str, Any], console: Console) -> None:
             f"{figures['commits']} x {figures['documents_a_commit']:,}",
             f"{figures['documents_a_second']:,.0f}",
             f"{figures['documents_a_cpu_second']:,.0f}",
-            f"{figures['commits_a_second']:,.1f}",
             f"{figures['segments']}",
             f"{figures['p50_us']:,.0f}",
             f"{figures['compact_p50_us']:,.0f}",

@@ -72,8 +72,9 @@ class CatalogRequest:
         )
 
     def with_origin(self, error: CatalogError) -> CatalogError:
-        """Add to an error which fields nobody asked for this time."""
-        if not (self.from_index.id_field or self.from_index.text_fields):
+        """Add to an error that advises to name a field which of them the index named."""
+        is_about_fields = any(option in str(error) for option in ("--id-field", "--text-field"))
+        if not (is_about_fields and (self.from_index.id_field or self.from_index.text_fields)):
             return error
         kept = shlex.join(self.from_index.options())
         return CatalogError(
