@@ -17,7 +17,7 @@ def sample_documents(engine: SearchEngine, count: int, seed: int) -> list[Hit]:
     Raises:
         IndexDamagedError: a document is not what was written.
     """
-    with engine._use() as commit:
+    with engine._current.use() as commit:
         snapshot = commit.snapshot
         total = int(snapshot.first_documents[-1])
         drawn: list[Hit] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -48,6 +49,9 @@ class OpenedCommit:
         except BaseException:
             self.snapshot.close()
             raise
+        # Every call holds this object, and what a call returns holds nothing of the snapshot. Not
+        # at the exit of the process, when threads may be searching still.
+        weakref.finalize(self, self.snapshot.close_when_collected).atexit = False
 
     def _query_encoder(self, before: OpenedCommit | None) -> QueryEncoder | None:
         model = self.snapshot.manifest.model

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, overload
 
 from engine.errors import IndexDamagedError
+from engine.storage.catalog_settings import CatalogSettings
 from engine.storage.unfinished_run import UnfinishedRun
 
 
@@ -177,7 +178,8 @@ class IndexInfo:
     `bytes_by_part` are bytes of stored values by part name; `file_bytes` is the size of the index
     on disk. `active_dimensions` is the mean number of non-zero weights a document. `unfinished` are
     runs that have not read their catalogs to the end: interrupted ones, or, where
-    `writer_at_work`, perhaps one that is going on.
+    `writer_at_work`, perhaps one that is going on. `catalog_settings` is how catalogs are read into
+    it, where a run was told.
     """
 
     path: str
@@ -198,10 +200,12 @@ class IndexInfo:
     bytes_by_part: Mapping[str, int]
     unfinished: tuple[UnfinishedRun, ...]
     writer_at_work: bool
+    catalog_settings: CatalogSettings
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         plain = {name: getattr(self, name) for name in self.__slots__}
         plain["bytes_by_part"] = dict(self.bytes_by_part)
         plain["unfinished"] = [asdict(run) for run in self.unfinished]
+        plain["catalog_settings"] = asdict(self.catalog_settings)
         return plain

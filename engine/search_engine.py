@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import threading
 import time
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -15,15 +11,12 @@ from typing import Any
 
 import numpy.typing as npt
 
-from engine.errors import EngineError, UsageError
-from engine.opened_commit import OpenedCommit
+from engine.current_commit import CurrentCommit
+from engine.errors import UsageError
 from engine.query_input import checked_text, checked_vector, refuse_impossible
 from engine.results import Explanation, IndexInfo, SearchResults
 from engine.storage.unfinished_rebuild import unfinished_rebuild
 from engine.storage.writer_lock import writer_is_at_work
-
-_log = logging.getLogger(__name__)
-_engines: weakref.WeakSet[SearchEngine] = weakref.WeakSet()
 
 
 class SearchEngine:
@@ -40,15 +33,7 @@ class SearchEngine:
     """
 
     def __init__(self, path: str | Path, auto_refresh: float | None = None) -> None:
-        self._path = Path(path)
-        # Where it is stays known when the process changes its working directory.
-        self._place = self._path.absolute()
-        self._auto_refresh = auto_refresh
-        self._next_look = math.inf if auto_refresh is None else time.monotonic() + auto_refresh
-        self._turn = threading.Lock()
-        self._is_closed = False
-        self._commit = OpenedCommit(self._path)
-        _engines.add(self)
+        self._current = CurrentCommit(Path(path), auto_refresh)
 
     @classmethod
     def open(
@@ -81,63 +66,15 @@ class SearchEngine:
             IndexNotFoundError, IndexFormatError, IndexDamagedError: as `open`; this engine stays
                 on the commit that it has.
         """
-        with self._turn:
-            return self._move()
-
-    def _move(self) -> bool:
-        if self._is_closed:
-            raise _closed()
-        before = self._commit
-        if not before.is_inherited and before.snapshot.is_newest():
-            return False
-        path = self._path if self._path.absolute() == self._place else self._place
-        newest = OpenedCommit(path, before)
-        is_newer = newest.snapshot.identity != before.snapshot.identity
-        if is_newer or before.is_inherited:
-            self._commit, superseded = newest, before
-        else:
-            superseded = newest
-        superseded.end(wait=False)
-        return is_newer
-
-    def _use(self) -> OpenedCommit:
-        """Begin a call: the commit to use, until it is left as a context manager."""
-        if time.monotonic() >= self._next_look:
-            self._look_for_newer()
-        while True:
-            commit = self._commit
-            if self._is_closed:
-                raise _closed()
-            if commit.is_inherited:
-                with self._turn:
-                    if self._commit is commit:
-                        self._move()
-            elif commit.begin():
-                return commit
-
-    def _look_for_newer(self) -> None:
-        # One thread looks; the others go on with what there is.
-        if self._auto_refresh is None or not self._turn.acquire(blocking=False):
-            return
-        try:
-            self._next_look = time.monotonic() + self._auto_refresh
-            self._move()
-        except EngineError as error:
-            if not self._is_closed:
-                _log.warning("still searching an earlier commit: %s", error)
-        finally:
-            self._turn.release()
+        return self._current.refresh()
 
     def close(self) -> None:
         """Let go of the index, once searches under way in other threads have ended.
 
-        Results at hand stay usable. Closing twice is harmless.
+        Results at hand stay usable. Closing twice is harmless. An engine that is dropped unclosed
+        lets go when it is garbage collected.
         """
-        with self._turn:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        self._commit.end(wait=True)
+        self._current.close()
 
     def __enter__(self) -> SearchEngine:
         return self
@@ -152,7 +89,7 @@ class SearchEngine:
 
     def __len__(self) -> int:
         """Live documents of the index."""
-        with self._use() as commit:
+        with self._current.use() as commit:
             return commit.snapshot.manifest.documents
 
     def __bool__(self) -> bool:
@@ -177,7 +114,7 @@ class SearchEngine:
         """
         begun = time.perf_counter()
         refuse_impossible(k, offset)
-        with self._use() as commit:
+        with self._current.use() as commit:
             terms, weights = commit.text_encoder().encode(checked_text(query))
             found = commit.scorer.search(terms, weights, k + offset)
             return commit.results(query, terms, weights, found, offset, explain, begun)
@@ -206,7 +143,7 @@ class SearchEngine:
             raise UsageError(f"threads must be at least 1, not {threads}")
         if isinstance(queries, str):
             raise UsageError("queries must be a list of texts, not one text")
-        with self._use() as commit:
+        with self._current.use() as commit:
             encoder = commit.text_encoder()
             encoded = encoder.encode_batch([checked_text(query) for query in queries])
             found = commit.scorer.search_batch(encoded, k + offset, threads)
@@ -245,7 +182,7 @@ class SearchEngine:
         """
         begun = time.perf_counter()
         refuse_impossible(k, offset)
-        with self._use() as commit:
+        with self._current.use() as commit:
             width = commit.snapshot.manifest.vocabulary_size
             terms, values = checked_vector(term_ids, weights, width)
             found = commit.scorer.search(terms, values, k + offset)
@@ -258,7 +195,7 @@ class SearchEngine:
             DocumentNotFoundError: no document has this id.
             UsageError: the query is empty or too long.
         """
-        with self._use() as commit:
+        with self._current.use() as commit:
             terms, weights = commit.text_encoder().encode(checked_text(query))
             matches = commit.matches(commit.find(id), terms, weights)
             tokens = commit.tokens(terms, weights)
@@ -277,12 +214,12 @@ class SearchEngine:
         Raises:
             DocumentNotFoundError: no document has this id.
         """
-        with self._use() as commit:
+        with self._current.use() as commit:
             hit = commit.hit(0, commit.find(id), 0.0, None)
         return hit.document
 
     def __contains__(self, id: object) -> bool:
-        with self._use() as commit:
+        with self._current.use() as commit:
             return isinstance(id, str) and commit.snapshot.find(id) is not None
 
     def encode_query(self, query: str) -> list[tuple[str, float]]:
@@ -291,19 +228,20 @@ class SearchEngine:
         Raises:
             UsageError: the query is empty or too long.
         """
-        with self._use() as commit:
+        with self._current.use() as commit:
             terms, weights = commit.text_encoder().encode(checked_text(query))
             return [(token.token, token.weight) for token in commit.tokens(terms, weights)]
 
     def info(self) -> IndexInfo:
         """Counts, sizes and the model of the index."""
-        with self._use() as commit:
+        with self._current.use() as commit:
             path = str(commit.snapshot.path)
             manifest = commit.snapshot.manifest
             stored_bytes = commit.snapshot.stored_bytes()
             file_bytes = commit.snapshot.file_bytes()
             terms = commit.scorer.distinct_terms()
             unfinished = commit.snapshot.unfinished_runs()
+            settings = commit.snapshot.catalog_settings()
         total = sum(segment.documents for segment in manifest.segments)
         postings = sum(segment.postings for segment in manifest.segments)
         return IndexInfo(
@@ -323,19 +261,7 @@ class SearchEngine:
             software=manifest.software,
             file_bytes=file_bytes,
             bytes_by_part=stored_bytes,
-            unfinished=(*unfinished, *unfinished_rebuild(self._place)),
-            writer_at_work=writer_is_at_work(self._place),
+            unfinished=(*unfinished, *unfinished_rebuild(self._current.place)),
+            writer_at_work=writer_is_at_work(self._current.place),
+            catalog_settings=settings,
         )
-
-
-def _closed() -> EngineError:
-    return EngineError("this SearchEngine is closed; open the index again")
-
-
-def _begin_anew() -> None:
-    """Free what threads of the parent may have held when this process was forked from it."""
-    for engine in list(_engines):
-        engine._turn = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_begin_anew)

@@ -39,7 +39,7 @@ def time_stages(engine: SearchEngine, query: str, k: int = 10) -> tuple[SearchRe
     """
     begun = perf_counter_ns()
     refuse_impossible(k, 0)
-    with engine._use() as commit:
+    with engine._current.use() as commit:
         encoder = commit.text_encoder()
         text = checked_text(query)
         entered = perf_counter_ns()

@@ -4,10 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from indexer.catalog_run import IndexingSummary
     from indexer.compaction import CompactionSummary, compact
     from indexer.index_writer import IndexWriter
     from indexer.model import SparseModel
-    from indexer.pipeline import IndexingSummary, index_catalog
+    from indexer.pipeline import index_catalog
     from indexer.vector_index import write_index
 
 __all__ = [
@@ -24,7 +25,7 @@ __all__ = [
 _HOMES = {
     "CompactionSummary": "indexer.compaction",
     "IndexWriter": "indexer.index_writer",
-    "IndexingSummary": "indexer.pipeline",
+    "IndexingSummary": "indexer.catalog_run",
     "SparseModel": "indexer.model",
     "compact": "indexer.compaction",
     "index_catalog": "indexer.pipeline",

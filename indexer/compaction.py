@@ -23,8 +23,8 @@ from engine.storage.index_folder import (
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
 from engine.storage.manifest import SegmentRecord
 from engine.storage.segment import Segment
+from engine.storage.segment_content import segment_record, segment_values
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import segment_record, segment_values
 from engine.storage.tree_file import ONLY_TRANSACTION, TreeFileWriter, tree_file_bytes
 from engine.storage.writer_lock import writer_lock
 from engine.version import __version__

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from collections.abc import Sequence
-from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from scipy.sparse import csr_matrix
 
 from engine.errors import DocumentNotFoundError, UsageError
+from engine.storage.catalog_settings import CatalogSettings
 from engine.storage.manifest import MOST_TERMS, ModelRecord
-from engine.storage.segment import dump_document
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
 from indexer.block_preparation import usable_threads
@@ -24,28 +23,12 @@ from indexer.checked_input import (
     checked_ids,
     checked_vectors,
 )
+from indexer.max_weight import checked_max_weight, max_weight_for, max_weight_of
+from indexer.stored_state import StoredState, compare
 from indexer.uncommitted import Uncommitted
 
 if TYPE_CHECKING:
     from indexer.model import SparseModel
-
-# log1p(relu(logit)) reaches 8 at a logit of 2,980; models stay below 4. Sums over the tokens of a
-# document can be much larger. The weight of impact 1 is the 65,536th part of this.
-_MAX_WEIGHT_OF_MAX_POOLING = 8.0
-_MAX_WEIGHT_OF_SUM_POOLING = 1024.0
-_SMALLEST_MAX_WEIGHT = 1e-30
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-
-
-class StoredState(Enum):
-    """How a document compares with what the index, or the writer, has under its id."""
-
-    OTHER_TEXT = auto()
-    """Nothing, or a text that gave another vector."""
-    SAME_TEXT = auto()
-    """The same text, so the same vector; other fields differ."""
-    SAME = auto()
-    """Exactly this document."""
 
 
 class IndexWriter:
@@ -96,21 +79,14 @@ class IndexWriter:
         query_side = None
         if model is not None:
             vocabulary_size = model.vocabulary_size
-            max_weight = (
-                _MAX_WEIGHT_OF_SUM_POOLING if model.pooling == "sum" else _MAX_WEIGHT_OF_MAX_POOLING
-            )
+            max_weight = max_weight_of(model.pooling)
             query_side = _query_side(model)
         if vocabulary_size is not None and not 1 <= vocabulary_size <= MOST_TERMS:
             raise UsageError(f"the vocabulary_size of vectors is from 1 to {MOST_TERMS:,}")
-        if max_weight is not None and not (_SMALLEST_MAX_WEIGHT <= max_weight <= _FLOAT32_MAX):
-            raise UsageError(
-                f"max_weight must be from {_SMALLEST_MAX_WEIGHT:g} to the largest float32, "
-                f"not {max_weight}"
-            )
         self._store = StoreWriter(
             path,
             vocabulary_size=vocabulary_size,
-            max_weight=_power_of_two(max_weight) if max_weight else None,
+            max_weight=None if max_weight is None else checked_max_weight(max_weight),
             query_side=query_side,
             wait=wait,
         )
@@ -233,7 +209,7 @@ class IndexWriter:
             hashes = checked_hashes(ids, content_hashes)
         self._refuse_mixture(stored is not None)
         if not limit and rows.nnz:
-            self._store.set_max_weight(_power_of_two(2 * (float(rows.data.max()) or 0.5)))
+            self._store.set_max_weight(max_weight_for(float(rows.data.max())))
         self._uncommitted.take(encoded, rows, stored, hashes)
 
     def update_documents(self, ids: Sequence[str], documents: Sequence[Any]) -> None:
@@ -315,6 +291,7 @@ class IndexWriter:
         self._refuse_closed()
         # What was dropped may have been what decided the quantization of a new index.
         self._store.set_max_weight(self._max_weight_before)
+        self._store.forget_settings()
         self._uncommitted.forget()
 
     def checkpoint(self) -> None:
@@ -345,6 +322,18 @@ class IndexWriter:
         """Let the next commit say that no run is unfinished."""
         self._store.unfinished_runs = ()
 
+    def keep_settings(self, settings: CatalogSettings) -> None:
+        """Let the next commit say how catalogs are read; what is left open stays as it was said.
+
+        Raises:
+            UsageError: `max_active_dims` is less than 1.
+        """
+        if (dims := settings.max_active_dims) is not None:
+            if dims < 1:
+                raise UsageError(f"max_active_dims is {dims}: it must be 1 or more")
+            settings = dataclasses.replace(settings, max_active_dims=int(dims))
+        self._store.catalog_settings = settings.over(self._store.catalog_settings)
+
     def states(
         self, ids: Sequence[str], content_hashes: Sequence[bytes], documents: Sequence[Any]
     ) -> list[StoredState]:
@@ -360,16 +349,16 @@ class IndexWriter:
         """
         self._refuse_closed()
         encoded = [identifier.encode() for identifier in ids]
-        found = []
         known = self._uncommitted
-        for at, (key, place) in enumerate(zip(encoded, known.locate(encoded), strict=True)):
-            state = StoredState.OTHER_TEXT
-            if known.holds(key, place) and known.content_hash(key, place) == content_hashes[at]:
-                state = StoredState.SAME_TEXT
-                if known.document(key, place) == dump_document(documents[at]):
-                    state = StoredState.SAME
-            found.append(state)
-        return found
+        return [
+            compare(
+                content_hashes[at],
+                documents[at],
+                known.content_hash(key, place) if known.holds(key, place) else None,
+                partial(known.document, key, place),
+            )
+            for at, (key, place) in enumerate(zip(encoded, known.locate(encoded), strict=True))
+        ]
 
     def _refuse_mixture(self, has_documents: bool) -> None:
         if self._uncommitted.mixes(has_documents):
@@ -386,7 +375,3 @@ def _query_side(model: SparseModel) -> QuerySide:
         model.tokenizer_json,
         model.static_weights,
     )
-
-
-def _power_of_two(weight: float) -> float:
-    return float(2.0 ** math.ceil(math.log2(weight)))

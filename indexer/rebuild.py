@@ -25,15 +25,11 @@ from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
 from engine.storage.writer_lock import writer_lock
 from indexer.catalog import CatalogReader, RejectReason
+from indexer.catalog_run import CatalogRun, EncodingOptions, IndexingSummary
 from indexer.catalog_windows import CatalogWindows
 from indexer.index_writer import IndexWriter
 from indexer.model_choice import ModelChoice
-from indexer.pipeline import (
-    CatalogRun,
-    EncodingOptions,
-    IndexingSummary,
-    require_records,
-)
+from indexer.pipeline import require_records
 from indexer.seen_ids import SeenIds
 
 if TYPE_CHECKING:
@@ -80,7 +76,7 @@ def rebuild_index(
     staged = path / REBUILD_FOLDER
     with writer_lock(path, wait):
         with _staged_writer(staged, loaded) as writer:
-            run = CatalogRun(writer, loaded, options, "rebuild")
+            run = CatalogRun(writer, loaded, options, "rebuild", reader)
             run.fill(filled, reader)
             if not ignore_rejects:
                 writer.commit()
@@ -103,8 +99,10 @@ def _load(model: SparseModel | ModelChoice, path: Path) -> SparseModel:
         except IndexNotFoundError:
             return model.load(None)
         except (IndexDamagedError, IndexFormatError) as error:
+            # What else could be done about it is beside the point.
+            why = str(error).partition("; ")[0]
             raise ModelError(
-                f"which model the index was built with cannot be read ({error}); name one with "
+                f"which model the index was built with cannot be read ({why}); name one with "
                 "--model"
             ) from error
         record = snapshot.manifest.model

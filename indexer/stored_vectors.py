@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from engine.storage.block import MAX_BLOCK_DOCUMENTS, row_stride
+from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.manifest import Quantization
 from engine.storage.segment import Segment
-from engine.storage.stored_block import StoredBlock, read_block
+from engine.storage.stored_block import read_block
 
 Place = tuple[Segment, int]
-_Entries = tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32], npt.NDArray[np.uint32]]
 
 
 class StoredVectors:
@@ -32,58 +30,39 @@ class StoredVectors:
     ) -> csr_matrix:
         """Return the vectors of documents, given as pairs of a segment and a local document.
 
+        All postings of each block that holds one of them are passed over once.
+
         Returns:
             (N, V) float32, indices ascending.
 
         Raises:
             IndexDamagedError: postings are not what was written.
         """
+        if not places:
+            return csr_matrix((0, vocabulary_size), dtype=np.float32)
+        # Numba takes long to import, and many updates have nothing to read.
+        from indexer.block_rows import PlacedBlock, rows_of
+
         groups: dict[tuple[int, int], list[int]] = {}
         for at, (segment, document) in enumerate(places):
             key = (segment.record.number, document // MAX_BLOCK_DOCUMENTS)
             groups.setdefault(key, []).append(at)
-        rows = [np.empty(0, np.int64)]
-        terms = [np.empty(0, np.uint32)]
-        impacts = [np.empty(0, np.uint32)]
+        placed = []
+        row_of = np.empty(len(places), np.int64)
+        count = 0
         for (number, block), members in groups.items():
-            segment = places[members[0]][0]
-            local = [places[at][1] % MAX_BLOCK_DOCUMENTS for at in members]
+            local = np.array([places[at][1] % MAX_BLOCK_DOCUMENTS for at in members], np.int64)
             # A document that is asked for twice is read once.
-            wanted, where = np.unique(np.array(local, np.int64), return_inverse=True)
-            stored = read_block(segment, block, vocabulary_size)
+            distinct, which = np.unique(local, return_inverse=True)
+            stored = read_block(places[members[0]][0], block, vocabulary_size)
             if (number, block) not in self._verified:
                 stored.verify()
                 self._verified.add((number, block))
-            found, found_terms, found_impacts = _entries(stored, wanted)
-            order = np.argsort(found, kind="stable")
-            bounds = np.searchsorted(found[order], np.arange(len(wanted) + 1))
-            for at, one in zip(members, where.tolist(), strict=True):
-                picked = order[bounds[one] : bounds[one + 1]]
-                rows.append(np.full(len(picked), at, np.int64))
-                terms.append(found_terms[picked])
-                impacts.append(found_impacts[picked])
-        weights = np.concatenate(impacts).astype(np.float32) * np.float32(quantization.step)
-        entries = (np.concatenate(rows), np.concatenate(terms).astype(np.int64))
-        vectors = csr_matrix((weights, entries), shape=(len(places), vocabulary_size))
-        vectors.sort_indices()
-        return vectors
-
-
-def _entries(block: StoredBlock, wanted: npt.NDArray[np.int64]) -> _Entries:
-    """Positions in `wanted` (local documents, distinct), term ids and impacts of their postings."""
-    position = np.full(MAX_BLOCK_DOCUMENTS, -1, np.int32)
-    position[wanted] = np.arange(len(wanted))
-    of_postings = position[block.postings & np.uint32(0xFFFF)]
-    listed = np.flatnonzero(of_postings >= 0)
-    slots = np.searchsorted(block.offsets, listed, side="right") - 1
-
-    dense = np.flatnonzero(block.rows >= 0)
-    stride = row_stride(block.documents)
-    cells = block.rows[dense].astype(np.int64)[:, None] * stride + wanted[None, :]
-    impacts = block.high[cells].astype(np.uint32) << 8 | block.low[cells]
-    at, document = np.nonzero(impacts)
-    return (
-        np.concatenate([of_postings[listed].astype(np.int64), document.astype(np.int64)]),
-        np.concatenate([block.terms[slots], block.terms[dense[at]]]),
-        np.concatenate([block.postings[listed] >> np.uint32(16), impacts[at, document]]),
-    )
+            rows = np.arange(count, count + len(distinct))
+            placed.append(PlacedBlock.of(stored, distinct, rows))
+            row_of[members] = rows[which]
+            count += len(distinct)
+        read = rows_of(placed, count)
+        weights = read.impacts.astype(np.float32) * np.float32(quantization.step)
+        vectors = csr_matrix((weights, read.indices, read.indptr), shape=(count, vocabulary_size))
+        return vectors[row_of]

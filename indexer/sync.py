@@ -9,19 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import CatalogError, IndexNotFoundError
-from indexer.catalog import CatalogReader, FieldChoice, RejectLog, RejectReason
+from indexer.catalog import CatalogReader, RejectLog, RejectReason
 from indexer.catalog_difference import CatalogDifference, compare_catalog
+from indexer.catalog_run import CatalogRun, EncodingOptions, IndexingSummary
 from indexer.catalog_windows import CatalogWindows
 from indexer.index_writer import IndexWriter
 from indexer.model_choice import ModelChoice
-from indexer.pipeline import (
-    CatalogRun,
-    EncodingOptions,
-    IndexingSummary,
-    open_for_catalog,
-    reasons,
-    settle_model,
-)
+from indexer.pipeline import open_for_catalog, reasons, settle_model
 
 if TYPE_CHECKING:
     from indexer.model import SparseModel
@@ -98,7 +92,7 @@ def sync_catalog(
         path: directory of the index; one that is not there is made.
         rejects: where bad records go; by default they are only counted.
         limits: what may be deleted.
-        dry_run: only compare; neither the model nor the right to write is needed.
+        dry_run: only compare, and list ids; neither the model nor the right to write is needed.
         batch_size: documents that the model takes at a time; by default what is fast.
         max_active_dims: keep so many of the largest weights of each document.
         progress: called with the number of documents newly done.
@@ -112,37 +106,37 @@ def sync_catalog(
     begun = time.perf_counter()
     rejects = RejectLog() if rejects is None else rejects
     options = EncodingOptions(batch_size, max_active_dims, progress)
-    fields: list[FieldChoice] = []
 
-    def compare() -> CatalogDifference:
+    def compare() -> tuple[CatalogDifference, CatalogReader]:
         reader = open_reader(rejects)
-        difference = compare_catalog(reader, path, max_active_dims)
+        difference = compare_catalog(reader, path, max_active_dims, list_ids=dry_run)
         _refuse_too_much(difference, reader, limits)
-        fields.extend(reader.fields)
-        return difference
+        return difference, reader
 
     if dry_run:
-        difference = compare()
+        difference, compared = compare()
         gone = _deletable(difference, rejects, limits)
         withheld = len(difference.gone) - len(gone)
         documents = difference.records + withheld
-        done = IndexingSummary(documents=documents, fields=fields)
+        done = IndexingSummary(documents=documents, fields=compared.fields)
         seconds = time.perf_counter() - begun
         return SyncSummary(difference, done, len(gone), withheld, seconds)
+    waiting = time.monotonic()
     try:
         writer = IndexWriter(path, wait=wait)
     except IndexNotFoundError:
-        difference = compare()
-        writer, model = open_for_catalog(path, model, wait)
+        left = max(0.0, wait - (time.monotonic() - waiting))
+        difference, compared = compare()
+        writer, model = open_for_catalog(path, model, left)
     else:
         try:
             model = settle_model(writer, model)
-            difference = compare()
+            difference, compared = compare()
         except BaseException:
             writer.close()
             raise
     with writer:
-        run = CatalogRun(writer, model, options, "sync")
+        run = CatalogRun(writer, model, options, "sync", compared)
         gone = _deletable(difference, rejects, limits)
         withheld = len(difference.gone) - len(gone)
         if difference.needs_records:
@@ -158,7 +152,7 @@ def sync_catalog(
                 writer.commit()
             writer.delete(gone[begin : begin + _BATCH])
         run.finish(deleted=len(gone), is_complete=not withheld)
-    run.summary.fields = fields
+    run.summary.fields = compared.fields
     return SyncSummary(difference, run.summary, len(gone), withheld, time.perf_counter() - begun)
 
 

@@ -12,8 +12,9 @@ from scipy.sparse import csr_matrix, vstack
 from engine.errors import IndexDamagedError, IndexWriteError
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
 from engine.storage.segment import Segment, hash_ids
+from engine.storage.segment_content import MergedSegments, SegmentContent
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import MergedSegments, SegmentContent, StoreWriter
+from engine.storage.store_writer import StoreWriter
 from indexer.block_preparation import BlocksAhead, PreparedBlock, prepare_block, rows_between
 from indexer.checked_input import CONTENT_HASH_BYTES
 from indexer.merge_policy import SegmentSize, choose_merge
@@ -105,10 +106,11 @@ class Uncommitted:
     def locate(self, ids: Sequence[bytes]) -> list[Place | None]:
         """Where ids live in the last commit, leaving out what is deleted or waits here again."""
         places: list[Place | None] = [None] * len(ids)
+        hashed = hash_ids(ids)
         for segment in self._segments():
             if segment.record.number == self._checkpoint:
                 continue
-            for at, document in segment.find_many(ids):
+            for at, document in segment.find_many(ids, hashed):
                 if ids[at] not in self._deleted:
                     places[at] = (segment, document)
         return places
@@ -160,7 +162,7 @@ class Uncommitted:
         """Publish what waits, if anything does; `prepared` is made of just that, if given."""
         if self._has_changes or not self._store.manifest.transaction:
             self._publish(prepared)
-        elif self._store.has_unsaved_runs:
+        elif self._store.has_unsaved_notes:
             self._commit_to_store()
         self.forget()
 

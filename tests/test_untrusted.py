@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import pickle
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -14,11 +15,15 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from engine import ModelError, SearchEngine, UsageError
+from engine import EngineError, ModelError, SearchEngine, UsageError
 from engine.query_input import MAX_QUERY_CHARACTERS
 from engine.retrieval.parameters import MAX_QUERY_TERMS
+from engine.storage.manifest import MOST_TERMS
+from engine.storage.store_writer import StoreWriter
 from indexer import IndexWriter, SparseModel
+from indexer.compaction import compact
 from tests.engine.cli.commands import environment
+from tests.engine.storage.contents import segment_of
 from tests.indexer.model.tiny_models import write_model
 from tests.indexer.word_model import WordModel
 
@@ -136,6 +141,20 @@ def index(tmp_path: Path) -> Path:
         writer.commit()
         writer.delete(ids[::50])
     return path
+
+
+def test_many_blocks_of_many_terms_take_no_memory(tmp_path: Path) -> None:
+    """A manifest may claim 16 million terms, and a megabyte of file holds hundreds of blocks."""
+    path = tmp_path / "index"
+    with StoreWriter(path, vocabulary_size=MOST_TERMS, max_weight=1) as store:
+        store.commit([segment_of([f"id-{at}"]) for at in range(60)])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(EngineError, match=r"60 blocks of 16,000,000 terms.*`engine compact`"):
+        SearchEngine.open(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
+    assert compact(path).segments == 1
+    with SearchEngine.open(path) as engine:
+        assert len(engine) == 60
 
 
 def hostile(index: Path, folder: Path, seed: int, count: int) -> None:

@@ -10,7 +10,8 @@ import click
 
 from engine.cli.examples import WithExamples
 from engine.cli.options import TextPath, shared_options
-from engine.errors import UsageError
+from engine.cli.streams import is_closed
+from engine.errors import IndexWriteError, UsageError
 
 
 @click.command(
@@ -71,6 +72,8 @@ def backup(destination: Path | None, to_stdout: bool, index_path: Path, as_json:
 def _stream(index_path: Path, as_json: bool) -> None:
     if as_json:
         raise UsageError("standard output is for the backup or for --json, not both")
+    if is_closed("stdout"):
+        raise IndexWriteError("standard output is closed, so the backup has nowhere to go")
     if sys.stdout.isatty():
         raise UsageError(
             "a backup is nothing for a terminal; send it to a file, as in "

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,8 @@ import click
 
 from engine.cli.extras import needs_extra
 from engine.cli.options import Text, TextPath, model_option, wait_option
+from engine.errors import CatalogError, IndexNotFoundError
+from engine.storage.catalog_settings import CatalogSettings
 
 if TYPE_CHECKING:
     from indexer.catalog import CatalogReader, RejectLog
@@ -34,6 +37,50 @@ class CatalogRequest:
     rejects_file: Path | None
     trust_remote_code: bool
     wait: float
+    # What was not said, and was taken from the index instead.
+    from_index: CatalogSettings = field(default_factory=CatalogSettings)
+
+    @property
+    def settings(self) -> CatalogSettings:
+        """How the catalogs are read."""
+        return CatalogSettings(self.id_field, self.text_fields, self.max_active_dims)
+
+    def with_settings_of(self, index_path: Path) -> CatalogRequest:
+        """Take what was not said from the index, where an earlier run was told.
+
+        Raises:
+            IndexDamagedError, IndexFormatError: the index cannot be read.
+        """
+        from engine.storage.snapshot import Snapshot
+
+        try:
+            snapshot = Snapshot(index_path)
+        except IndexNotFoundError:
+            return self
+        try:
+            with snapshot.reading():
+                stored = snapshot.catalog_settings()
+        finally:
+            snapshot.close()
+        both = self.settings.over(stored)
+        return replace(
+            self,
+            id_field=both.id_field,
+            text_fields=both.text_fields,
+            max_active_dims=both.max_active_dims,
+            from_index=stored.without(self.settings),
+        )
+
+    def with_origin(self, error: CatalogError) -> CatalogError:
+        """Add to an error that advises to name a field which of them the index named."""
+        is_about_fields = any(option in str(error) for option in ("--id-field", "--text-field"))
+        if not (is_about_fields and (self.from_index.id_field or self.from_index.text_fields)):
+            return error
+        kept = shlex.join(self.from_index.options())
+        return CatalogError(
+            f"{str(error).rstrip('.')} (the index keeps from an earlier run: {kept}; give the same "
+            "options to change it)"
+        )
 
     def reader(
         self, rejects: RejectLog, stdin: Path | None = None, *, allow_empty: bool = False

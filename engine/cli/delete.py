@@ -11,10 +11,9 @@ from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.id_lines import read_ids
 from engine.cli.options import Text, TextPath, shared_options, wait_option
+from engine.cli.shown_ids import shown_ids
 from engine.errors import DocumentNotFoundError, UsageError
 
-_SHOWN = 10
-_SHOWN_LENGTH = 100
 # Deleted in commits of so many, so that memory is bounded however long the list is.
 _BATCH = 1 << 16
 
@@ -101,6 +100,5 @@ def _print(deleted: int, unknown: list[str], documents: int, index_path: Path) -
         soft_wrap=True,
     )
     if unknown:
-        more = f", and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
-        shown = ", ".join(repr(one[:_SHOWN_LENGTH]) for one in unknown[:_SHOWN]) + more
-        console.print(plain(f"{count(len(unknown), 'id')} not in the index: {shown}"))
+        told = f"{count(len(unknown), 'id')} not in the index: {shown_ids(unknown)}"
+        console.print(plain(told))

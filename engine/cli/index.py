@@ -11,7 +11,8 @@ from engine.cli.catalog_options import CatalogRequest, catalog_options
 from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.options import shared_options
-from engine.errors import CatalogError, UsageError
+from engine.cli.outcome import complain
+from engine.errors import CatalogError, IndexDamagedError, IndexFormatError, UsageError
 
 if TYPE_CHECKING:
     from indexer.catalog import CatalogReader, RejectLog
@@ -48,7 +49,8 @@ def index(
     Catalogs are JSON Lines, CSV or TSV, plain or gzip, or Parquet; - reads standard input. A
     product whose id is in the index already is replaced, one whose text is unchanged is not encoded
     again, so that the same command goes on where an earlier run was interrupted. Bad records are
-    set aside and reported. An existing index keeps its model. Needs the extra [indexer].
+    set aside and reported. An existing index keeps its model, and fields and --max-active-dims as
+    a run was last told. Needs the extra [indexer].
     """
     from engine.cli.first_search import search_once
     from engine.cli.index_place import check_place, rejects_path
@@ -57,9 +59,17 @@ def index(
     if ignore_rejects and not rebuild:
         raise UsageError("--ignore-rejects goes with --rebuild; otherwise bad records are no error")
     request = CatalogRequest(**options)
+    settings_are_lost = False
     rejects_file = rejects_path(request.rejects_file, index_path, request.catalogs)
     with waiting("waiting for another writer" if request.wait else "starting"):
-        check_place(index_path, request.wait)
+        wait = check_place(index_path, request.wait)
+        try:
+            request = request.with_settings_of(index_path)
+        except (IndexDamagedError, IndexFormatError):
+            # Building anew is what mends such an index.
+            if not rebuild:
+                raise
+            settings_are_lost = True
     with waiting("loading"), needs_extra("indexer"):
         from indexer.catalog import RejectLog
         from indexer.pipeline import index_catalog
@@ -72,7 +82,7 @@ def index(
                     "batch_size": request.batch_size,
                     "max_active_dims": request.max_active_dims,
                     "progress": advance,
-                    "wait": request.wait,
+                    "wait": wait,
                 }
                 if rebuild:
                     from indexer.rebuild import rebuild_index
@@ -82,14 +92,19 @@ def index(
                 else:
                     summary = index_catalog(reader, request.model(), index_path, **settings)
         except CatalogError as error:
-            raise _with_bad_records(error, reader, rejects) from error
+            raise _with_bad_records(request.with_origin(error), reader, rejects) from error
     with waiting("getting ready to search"):
         info = search_once(index_path)
 
     from engine.cli.index_summary import Report
 
-    report = Report(summary, rejects, info)
+    report = Report(summary, rejects, info, request)
     report.print_json() if as_json else report.print()
+    if settings_are_lost:
+        complain(
+            "the old index could not be read: where it had --id-field, --text-field or "
+            "--max-active-dims, build anew with them once more"
+        )
 
 
 def _with_bad_records(
@@ -99,4 +114,5 @@ def _with_bad_records(
     if reader.records_read or not rejects.total:
         return error
     first = next(iter(rejects.first.values()))
-    return CatalogError(f"{error}. The first: {first} All of them: {rejects.path}")
+    told = str(error).rstrip(".")
+    return CatalogError(f"{told}. The first: {first} All of them: {rejects.path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,8 +12,15 @@ from engine.storage.index_folder import DATA_FILE
 from engine.storage.writer_lock import writer_lock
 
 
-def check_place(index_path: Path, wait: float = 0.0) -> None:
+def check_place(index_path: Path, wait: float = 0.0) -> float:
     """Check that an index can be written to a folder, without changing anything there.
+
+    Args:
+        index_path: the folder.
+        wait: how many seconds to wait for another writer to finish.
+
+    Returns:
+        How many seconds are left of `wait`.
 
     Raises:
         IndexWriteError: the folder cannot be created or written to.
@@ -26,14 +34,16 @@ def check_place(index_path: Path, wait: float = 0.0) -> None:
         if not os.access(index_path, os.W_OK | os.X_OK):
             raise _not_permitted(index_path)
         if (index_path / DATA_FILE).exists():
+            begun = time.monotonic()
             with writer_lock(index_path, wait):
-                pass
-        return
+                return max(0.0, wait - (time.monotonic() - begun))
+        return wait
     parent = next((folder for folder in index_path.absolute().parents if folder.exists()), None)
     if parent is None or not parent.is_dir():
         raise IndexWriteError(f"{index_path} cannot be created: {parent} is not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise _not_permitted(parent)
+    return wait
 
 
 def rejects_path(chosen: Path | None, index_path: Path, catalogs: Sequence[str]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.cli.json_output import print_json
 from engine.cli.options import DEFAULT_INDEX
@@ -13,8 +13,9 @@ from engine.cli.output import PlainConsole, count, duration, facts, plain, size
 from engine.results import IndexInfo
 
 if TYPE_CHECKING:
+    from engine.cli.catalog_options import CatalogRequest
     from indexer.catalog import FieldChoice, RejectLog
-    from indexer.pipeline import IndexingSummary
+    from indexer.catalog_run import IndexingSummary
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Report:
     summary: IndexingSummary
     rejects: RejectLog
     index: IndexInfo
+    request: CatalogRequest
 
     @property
     def documents_per_second(self) -> float:
@@ -47,6 +49,7 @@ class Report:
                 "first_rejects": [asdict(reject) for reject in self.rejects.first.values()],
                 "rejects_file": str(self.rejects.path) if self.rejects.total else None,
                 "sources": [asdict(choice) for choice in summary.fields],
+                **settings_fields(self.request),
                 "active_dimensions": summary.active_dimensions,
                 "seconds": round(summary.seconds, 3),
                 "encoding_seconds": round(summary.encoding_seconds, 3),
@@ -69,6 +72,7 @@ class Report:
         rows = []
         for choice in summary.fields:
             rows.extend(source_rows(choice))
+        rows += settings_rows(self.request)
         if summary.replaced:
             rows.append(("replaced", count(summary.replaced, "document")))
         if summary.updated:
@@ -124,3 +128,16 @@ def source_rows(choice: FieldChoice) -> list[tuple[str, str]]:
         missing = ", ".join(choice.unseen_text_fields)
         rows.append(("not there", f"{missing}: no record has it"))
     return rows
+
+
+def settings_rows(request: CatalogRequest) -> list[tuple[str, str]]:
+    """A row that says which options an earlier run gave, where one did."""
+    if not request.from_index:
+        return []
+    return [("settings", f"{shlex.join(request.from_index.options())}, as kept in the index")]
+
+
+def settings_fields(request: CatalogRequest) -> dict[str, Any]:
+    """The same for JSON: how the catalogs were read, and what of it the index said."""
+    kept = [name for name, value in asdict(request.from_index).items() if value]
+    return {"settings": asdict(request.settings), "settings_from_index": kept}

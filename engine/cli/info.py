@@ -59,6 +59,7 @@ def _print(found: IndexInfo) -> None:
                 ("quantization step", f"{found.quantization_step:.3g}"),
                 ("model", found.model or "none: vectors of one's own"),
                 ("fingerprint", found.fingerprint or "none"),
+                ("settings", shlex.join(found.catalog_settings.options()) or "none stored"),
                 ("format version", found.format_version),
                 ("written by", f"sabana-search {found.software}"),
             ]

@@ -25,6 +25,11 @@ def use_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def is_closed(name: str) -> bool:
+    """Whether the caller closed `stdout` or `stderr`, so that what is printed goes nowhere."""
+    return getattr(sys, f"__{name}__") is None
+
+
 def _nowhere() -> TextIO:
     return Path(os.devnull).open("w", encoding="utf-8")
 

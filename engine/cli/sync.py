@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,12 @@ from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.options import shared_options
 from engine.cli.outcome import complain
-from engine.errors import UsageError
+from engine.cli.shown_ids import shown_ids
+from engine.errors import CatalogError, UsageError
 
 if TYPE_CHECKING:
     from indexer.catalog import CatalogReader, RejectLog
+    from indexer.catalog_difference import ChangedIds
     from indexer.sync import DeletionLimits, SyncSummary
 
 
@@ -31,7 +33,11 @@ if TYPE_CHECKING:
     ],
 )
 @catalog_options
-@click.option("--dry-run", is_flag=True, help="Only tell what would be done.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only tell what would be done; with --json, to which ids.",
+)
 @click.option(
     "--max-delete",
     type=click.IntRange(min=0),
@@ -76,7 +82,8 @@ def sync(
     rejects_file = rejects_path(request.rejects_file, index_path, request.catalogs)
     if not dry_run:
         with waiting("waiting for another writer" if request.wait else "starting"):
-            check_place(index_path, request.wait)
+            request = replace(request, wait=check_place(index_path, request.wait))
+    request = request.with_settings_of(index_path)
     with waiting("loading"), needs_extra("indexer"):
         from indexer.catalog import RejectLog
         from indexer.sync import DeletionLimits
@@ -86,14 +93,17 @@ def sync(
         spooled_stdin(request.catalogs) as stdin,
         RejectLog(None if dry_run else rejects_file) as rejects,
     ):
-        summary = _run(request, index_path, rejects, limits, stdin, dry_run=dry_run)
+        try:
+            summary = _run(request, index_path, rejects, limits, stdin, dry_run=dry_run)
+        except CatalogError as error:
+            raise request.with_origin(error) from error
     if not dry_run:
         with waiting("getting ready to search"):
             search_once(index_path)
     if as_json:
-        _print_json(summary, rejects, index_path, dry_run)
+        _print_json(summary, rejects, index_path, request)
     else:
-        _print(summary, rejects, index_path, dry_run)
+        _print(summary, rejects, index_path, request)
     if summary.withheld:
         complain(
             f"{summary.withheld:,} documents that the catalog lacks "
@@ -147,48 +157,81 @@ def _run(
         )
 
 
-def _print_json(summary: SyncSummary, rejects: RejectLog, index_path: Path, dry_run: bool) -> None:
+def _print_json(
+    summary: SyncSummary, rejects: RejectLog, index_path: Path, request: CatalogRequest
+) -> None:
+    from engine.cli.index_summary import settings_fields
     from engine.cli.json_output import print_json
 
     difference, indexing = summary.difference, summary.indexing
+    ids = difference.ids
     print_json(
         {
             "index": str(index_path),
-            "dry_run": dry_run,
+            "dry_run": ids is not None,
             "added": difference.added,
             "replaced": difference.replaced,
             "updated": difference.updated,
             "unchanged": difference.unchanged,
             "deleted": summary.deleted,
             "withheld": summary.withheld,
+            **({} if ids is None else {"ids": _ids(summary, ids)}),
             "documents": summary.documents,
             "encoded": indexing.indexed,
             "truncated": indexing.truncated,
             "rejected": {reason.value: n for reason, n in rejects.counts.items()},
             "first_rejects": [asdict(reject) for reject in rejects.first.values()],
             "rejects_file": str(rejects.path) if rejects.total and rejects.path else None,
+            **settings_fields(request),
             "seconds": round(summary.seconds, 3),
         },
         indented=True,
     )
 
 
-def _print(summary: SyncSummary, rejects: RejectLog, index_path: Path, dry_run: bool) -> None:
-    from engine.cli.index_summary import print_rejects, source_rows
+def _ids(summary: SyncSummary, ids: ChangedIds) -> dict[str, list[str]]:
+    gone = summary.difference.gone
+    return {
+        **asdict(ids),
+        "deleted": gone if summary.deleted else [],
+        "withheld": gone if summary.withheld else [],
+    }
+
+
+def _print(
+    summary: SyncSummary, rejects: RejectLog, index_path: Path, request: CatalogRequest
+) -> None:
+    from engine.cli.index_summary import print_rejects, settings_rows, source_rows
     from engine.cli.output import PlainConsole, count, duration, facts, plain
+    from indexer.catalog_difference import ChangedIds
 
     console = PlainConsole()
     difference = summary.difference
+    dry_run = difference.ids is not None
+    ids = difference.ids or ChangedIds()
+    gone = difference.gone if summary.deleted else []
     head = plain("Nothing was changed; a sync would do this" if dry_run else "Synchronized")
     head.stylize("bold")
     console.print(head.append(f" in {duration(summary.seconds)}" * (not dry_run), "not bold"))
+
+    def which(changed: Sequence[str]) -> str:
+        return f": {shown_ids(changed)}" if dry_run and changed else ""
+
     rows = [row for choice in summary.indexing.fields for row in source_rows(choice)]
+    rows += settings_rows(request)
     rows += [
-        ("added", count(difference.added, "document")),
-        ("replaced", f"{count(difference.replaced, 'document')} with another text"),
-        ("updated", f"{count(difference.updated, 'document')} with the same text, not encoded"),
+        ("added", f"{count(difference.added, 'document')}{which(ids.added)}"),
+        (
+            "replaced",
+            f"{count(difference.replaced, 'document')} with another text{which(ids.replaced)}",
+        ),
+        (
+            "updated",
+            f"{count(difference.updated, 'document')} with the same text, not encoded"
+            f"{which(ids.updated)}",
+        ),
         ("unchanged", count(difference.unchanged, "document")),
-        ("deleted", count(summary.deleted, "document")),
+        ("deleted", f"{count(summary.deleted, 'document')}{which(gone)}"),
     ]
     console.print(facts(rows))
     print_rejects(rejects, console)

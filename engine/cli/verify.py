@@ -11,6 +11,7 @@ import click
 from engine.cli.examples import WithExamples
 from engine.cli.options import shared_options
 from engine.cli.outcome import complain
+from engine.errors import EngineError
 
 if TYPE_CHECKING:
     from engine.storage.verification_report import VerificationReport
@@ -49,9 +50,20 @@ def verify(deep: bool, index_path: Path, as_json: bool) -> int:
     places = "1 place" if len(report.damages) == 1 else f"{len(report.damages):,} places"
     complain(
         f"{index_path} is damaged in {places}; restore it from a backup, or index again with "
-        "--rebuild"
+        f"{_rebuild_options(index_path)}"
     )
     return 1
+
+
+def _rebuild_options(index_path: Path) -> str:
+    """What `engine index` needs to build a damaged index anew."""
+    from engine.storage.snapshot import Snapshot
+
+    try:
+        Snapshot(index_path).close()
+    except EngineError:
+        return "--rebuild --model NAME, as which model it was built with cannot be read"
+    return "--rebuild"
 
 
 def _print(report: VerificationReport, seconds: float) -> None:

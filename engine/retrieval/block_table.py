@@ -7,11 +7,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from engine.errors import IndexDamagedError
+from engine.errors import EngineError, IndexDamagedError
 from engine.retrieval import parameters
 from engine.storage.block import row_stride
 from engine.storage.snapshot import Snapshot
 from engine.storage.stored_block import StoredBlock, read_block
+
+# Of `slots` and of what was verified. A table may always have 2 GB: 10 blocks of the largest
+# vocabulary, 10,000 of a usual one.
+_BYTES_A_SLOT = 5
+_MOST_BYTES = 2 << 30
+_MOST_SHARE = 4
 
 
 class BlockTable:
@@ -37,6 +43,7 @@ class BlockTable:
             for number in range(len(segment.record.blocks))
         ]
         vocabulary_size = snapshot.manifest.vocabulary_size
+        _refuse_excess(snapshot, len(places))
         self.blocks = np.zeros((len(places), parameters.COLUMNS), np.int64)
         self.slots = np.full((vocabulary_size, len(places)), -1, np.int32)
         self.verified = np.zeros(vocabulary_size, np.uint8)
@@ -94,3 +101,18 @@ class BlockTable:
         row[parameters.TERMS_OF_BLOCK] = len(stored.terms)
         row[parameters.POSTING_COUNT] = len(stored.postings)
         row[parameters.DENSE_BYTES] = len(stored.high)
+
+
+def _refuse_excess(snapshot: Snapshot, blocks: int) -> None:
+    """Keep a small file of somebody else from taking all memory.
+
+    Raises:
+        EngineError: the table would take far more memory than the index has bytes.
+    """
+    size = snapshot.manifest.vocabulary_size * blocks * _BYTES_A_SLOT
+    if size > max(_MOST_BYTES, _MOST_SHARE * snapshot.file_bytes()):
+        raise EngineError(
+            f"{snapshot.path} has {blocks:,} blocks of {snapshot.manifest.vocabulary_size:,} terms,"
+            f" which take {size / 1e9:,.1f} GB of memory to search; make them fewer with "
+            "`engine compact`"
+        )

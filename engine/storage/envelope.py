@@ -13,6 +13,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,3 +96,17 @@ def as_bytes(payload: Buffer | Sequence[bytes]) -> memoryview:
     if isinstance(payload, np.ndarray):
         return np.ascontiguousarray(payload).reshape(-1).view(np.uint8).data
     return memoryview(payload).cast("B")  # type: ignore[arg-type]
+
+
+def read_value(
+    transaction: Any, key: bytes, where: str, *, check_payload: bool = True
+) -> memoryview:
+    """Return the payload stored under `key`, as a view into the map, valid with the transaction.
+
+    Raises:
+        IndexDamagedError: it is missing or damaged.
+    """
+    value = transaction.get(key)
+    if value is None:
+        raise IndexDamagedError(f"{where} is damaged: it is missing from the index")
+    return unseal(key, value, where, check_payload=check_payload)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,22 +19,27 @@ from engine.errors import (
     IndexNotFoundError,
     IndexWriteError,
 )
-from engine.storage.envelope import seal, unseal
+from engine.storage.envelope import seal
 from engine.storage.index_folder import (
     DATA_FILE,
     LOCK_FILE,
-    WRITER_LOCK,
+    create_data_file,
     make_folder,
     opening,
     sync_folder,
 )
 from engine.storage.lmdb_handle import FileKey, OpenedHandle, file_key, leave_to_parent, open_handle
 from engine.storage.page_audit import audit_snapshot, read_meta_pages
+from engine.storage.tree_file import empty_tree_file
 
 # A snapshot is taken again when two commits came between its beginning and its audit.
 _SNAPSHOT_ATTEMPTS = 1000
+# LMDB's own limit, where the pages of the system are larger.
+_LARGEST_PAGE = 1 << 15
 _open_environments: dict[FileKey, Environment] = {}
 _registry_lock = threading.Lock()
+# Uses that a garbage collection ended while the registry was busy.
+_dropped: deque[Environment] = deque()
 
 
 class Environment:
@@ -69,6 +76,7 @@ class Environment:
             IndexWriteError: the directory or its files cannot be created or opened.
         """
         with _registry_lock:
+            _detach_dropped()
             try:
                 if create:
                     make_folder(path)
@@ -86,14 +94,15 @@ class Environment:
     @classmethod
     def _attach(cls, path: Path, *, create: bool) -> Environment:
         data = path / DATA_FILE
-        # An empty file is what remains of a first run that was killed at once: nothing.
-        if data.exists() and data.stat().st_size:
+        if data.exists():
             read_meta_pages(data)
-        elif not create:
+        elif create:
+            create_data_file(path, empty_tree_file(min(mmap.PAGESIZE, _LARGEST_PAGE)))
+        else:
             raise IndexNotFoundError(
                 f"no index at {path}; create one with `engine index CATALOG --index {path}`"
             )
-        if data.exists() and (known := _open_environments.get(file_key(data))):
+        if known := _open_environments.get(file_key(data)):
             known._users += 1
             return known
         path = path.resolve()
@@ -117,13 +126,29 @@ class Environment:
     def detach(self) -> None:
         """Give up one use; the last one closes the environment."""
         with _registry_lock:
-            self._users -= 1
-            if self._users == 0:
-                if _open_environments.get(self.key) is self:
-                    del _open_environments[self.key]
-                if not self.is_inherited:
-                    self._handle.close()
-                os.close(self._descriptor)
+            _detach_dropped()
+            self._detach()
+
+    def detach_when_possible(self) -> None:
+        """Give up one use from within a garbage collection, which may interrupt this very module.
+
+        Where it does, the use ends with the next one that begins or ends.
+        """
+        _dropped.append(self)
+        if _registry_lock.acquire(blocking=False):
+            try:
+                _detach_dropped()
+            finally:
+                _registry_lock.release()
+
+    def _detach(self) -> None:
+        self._users -= 1
+        if self._users == 0:
+            if _open_environments.get(self.key) is self:
+                del _open_environments[self.key]
+            if not self.is_inherited:
+                self._handle.close()
+            os.close(self._descriptor)
 
     @property
     def is_inherited(self) -> bool:
@@ -311,27 +336,9 @@ class Environment:
                 ) from error
 
 
-def remove_uncommitted(path: Path) -> None:
-    """Remove the files of an index that never had a commit; its writer still holds the lock."""
-    with contextlib.suppress(OSError):
-        for name in (DATA_FILE, LOCK_FILE, WRITER_LOCK):
-            (path / name).unlink(missing_ok=True)
-        # A folder that holds anything else was there before, or is in use: it stays.
-        path.rmdir()
-
-
-def read_value(
-    transaction: Any, key: bytes, where: str, *, check_payload: bool = True
-) -> memoryview:
-    """Return the payload stored under `key`, as a view into the map, valid with the transaction.
-
-    Raises:
-        IndexDamagedError: it is missing or damaged.
-    """
-    value = transaction.get(key)
-    if value is None:
-        raise IndexDamagedError(f"{where} is damaged: it is missing from the index")
-    return unseal(key, value, where, check_payload=check_payload)
+def _detach_dropped() -> None:
+    while _dropped:
+        _dropped.popleft()._detach()
 
 
 def _begin_anew() -> None:

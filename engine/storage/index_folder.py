@@ -103,6 +103,40 @@ def reserve_lock_file(path: Path, size: int) -> None:
         os.close(descriptor)
 
 
+def create_data_file(path: Path, content: bytes) -> None:
+    """Make a data file without any commit, whole from the instant at which it has its name.
+
+    LMDB would make it empty first, and a first run that is killed then would leave what looks
+    like an index that was truncated to nothing.
+
+    Args:
+        path: directory of the index, whose writer lock the caller holds.
+        content: an environment in which nothing was committed.
+
+    Raises:
+        OSError: the disk is full, or the like; nothing is left of it.
+    """
+    draft = path / f"{DATA_FILE}.part"
+    try:
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path / DATA_FILE)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def remove_uncommitted(path: Path) -> None:
+    """Remove the files of an index that never had a commit; its writer still holds the lock."""
+    with contextlib.suppress(OSError):
+        for name in (DATA_FILE, LOCK_FILE, WRITER_LOCK):
+            (path / name).unlink(missing_ok=True)
+        # A folder that holds anything else was there before, or is in use: it stays.
+        path.rmdir()
+
+
 def remove_leftovers(path: Path) -> None:
     """Remove what processes that were killed left half-done; the caller holds the writer lock."""
     remove_staged(path / COMPACTION_FOLDER)

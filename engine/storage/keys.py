@@ -14,6 +14,7 @@ TOKENIZER: Final = b"model/tokenizer"
 STATIC_WEIGHTS: Final = b"model/static-weights"
 SEGMENTS: Final = b"segment/"  # what the keys of all segments begin with
 UNFINISHED_RUNS: Final = b"unfinished-runs"
+CATALOG_SETTINGS: Final = b"catalog-settings"
 
 # Part name -> NumPy dtype, little-endian as every platform that LMDB files travel between here.
 BLOCK_PARTS: Final[Mapping[str, str]] = MappingProxyType(

@@ -144,7 +144,10 @@ def _read_meta(path: Path, descriptor: int, number: int, page_size: int | None) 
     page = os.pread(descriptor, 152, number * (page_size or 0))
     where = f"{path} is damaged: meta page {number}"
     if len(page) < 152:
-        raise IndexDamagedError(f"{path} is truncated: it has no meta page {number}")
+        raise IndexDamagedError(
+            f"{path} is truncated: it has no meta page {number}; restore it from a backup, or "
+            "index again with --rebuild --model NAME"
+        )
     own_number, _, flags = struct.unpack_from("<QHH", page, 0)
     magic, version, address, _map_size = struct.unpack_from("<IIQQ", page, 16)
     if magic != MAGIC or version != DATA_VERSION or flags != META or own_number != number:

@@ -14,8 +14,7 @@ import numpy.typing as npt
 from engine.errors import IndexDamagedError
 from engine.storage import keys
 from engine.storage.block import MAX_BLOCK_DOCUMENTS
-from engine.storage.envelope import HEADER_BYTES, as_array
-from engine.storage.environment import read_value
+from engine.storage.envelope import HEADER_BYTES, as_array, read_value
 from engine.storage.manifest import SegmentRecord
 
 

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from engine.errors import IndexDamagedError, IndexNotFoundError
 from engine.storage import keys
-from engine.storage.envelope import as_array
-from engine.storage.environment import Environment, read_value
+from engine.storage.catalog_settings import CatalogSettings, load_settings
+from engine.storage.envelope import as_array, read_value
+from engine.storage.environment import Environment
 from engine.storage.manifest import Manifest
 from engine.storage.segment import Segment, hash_id
 from engine.storage.unfinished_run import UnfinishedRun, load_runs
@@ -67,15 +68,25 @@ class Snapshot:
 
     def close(self) -> None:
         """Let go of the commit. No view of it may be used afterwards. Twice is harmless."""
+        if self._end():
+            self._environment.detach()
+
+    def close_when_collected(self) -> None:
+        """Close from within a garbage collection, which may interrupt anything."""
+        if self._end():
+            self._environment.detach_when_possible()
+
+    def _end(self) -> bool:
+        """End the transaction; tells whether that was still to be done."""
         if self._is_closed:
-            return
+            return False
         self._is_closed = True
         for segment in self.segments:
             segment.forget_parts()
         # In a forked process the transaction is that of the parent, who goes on reading in it.
         if self._process == os.getpid():
             self._transaction.abort()
-        self._environment.detach()
+        return True
 
     def file_bytes(self) -> int:
         """Size of the index on disk, in bytes."""
@@ -172,6 +183,14 @@ class Snapshot:
         where = f"{self.path}: unfinished runs"
         payload = read_value(self._transaction, keys.UNFINISHED_RUNS, where)
         return load_runs(bytes(payload), str(self.path))
+
+    def catalog_settings(self) -> CatalogSettings:
+        """How catalogs are read into this index, as far as somebody said."""
+        if self._transaction.get(keys.CATALOG_SETTINGS) is None:
+            return CatalogSettings()
+        where = f"{self.path}: settings for catalogs"
+        payload = read_value(self._transaction, keys.CATALOG_SETTINGS, where)
+        return load_settings(bytes(payload), str(self.path))
 
     def locate(self, document: int) -> tuple[Segment, int]:
         """Segment and local document of a global document number."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,17 +21,17 @@ from engine.errors import (
     UsageError,
 )
 from engine.storage import keys
-from engine.storage.block import InvertedBlock
-from engine.storage.environment import Environment, remove_uncommitted
-from engine.storage.index_folder import DATA_FILE, remove_leftovers
-from engine.storage.manifest import (
-    BlockRecord,
-    Manifest,
-    ModelRecord,
-    Quantization,
-    SegmentRecord,
+from engine.storage.catalog_settings import CatalogSettings, dump_settings
+from engine.storage.environment import Environment
+from engine.storage.index_folder import DATA_FILE, remove_leftovers, remove_uncommitted
+from engine.storage.manifest import Manifest, ModelRecord, Quantization
+from engine.storage.segment_content import (
+    MergedSegments,
+    SegmentContent,
+    segment_keys,
+    segment_record,
+    segment_values,
 )
-from engine.storage.segment import encode_documents, encode_ids
 from engine.storage.snapshot import Snapshot
 from engine.storage.unfinished_run import UnfinishedRun, dump_runs
 from engine.storage.writer_lock import writer_lock
@@ -47,27 +47,11 @@ class QuerySide:
     static_weights: npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentContent:
-    """A segment to be written: blocks, and its documents in order.
+class _Notes(NamedTuple):
+    """What a commit says beside its documents, for later runs; readers need not know it."""
 
-    `blocks` are full (65,536 documents) but for the last. `documents` and `content_hashes` (16
-    bytes each) are given together, or neither. `id_parts` is what `encode_ids` makes of the ids,
-    where it is known already.
-    """
-
-    blocks: Sequence[InvertedBlock]
-    ids: Sequence[bytes]
-    documents: Sequence[bytes] | None = None
-    content_hashes: Sequence[bytes] | None = None
-    id_parts: Mapping[str, npt.NDArray[Any]] | None = None
-
-
-class MergedSegments(NamedTuple):
-    """Neighbouring segments, by their numbers, and the one that takes their place."""
-
-    numbers: Sequence[int]
-    content: SegmentContent
+    runs: tuple[UnfinishedRun, ...]
+    settings: CatalogSettings
 
 
 class StoreWriter:
@@ -79,6 +63,10 @@ class StoreWriter:
         max_weight: largest weight of a new index, a power of two; None while it is unknown.
         query_side: the model of the index; None without one.
         wait: how many seconds to wait for another writer to finish.
+
+    Attributes:
+        manifest: the newest commit, or what the first one begins with.
+        unfinished_runs, catalog_settings: what the next commit says of them.
 
     Raises:
         IndexLockedError: there is another writer.
@@ -106,13 +94,16 @@ class StoreWriter:
             remove_leftovers(self.path)
             self._environment = Environment.attach(self.path, create=vocabulary_size is not None)
         except BaseException:
+            if not (self.path / DATA_FILE).exists():
+                # Such as where the disk is full already: a first run leaves nothing behind.
+                remove_uncommitted(self.path)
             self._lock.__exit__(None, None, None)
             raise
         self._is_new = False
         self._is_closed = False
         try:
-            existing, self._stored_runs = self._read_newest()
-            self.unfinished_runs = self._stored_runs
+            existing, self._stored_notes = self._read_newest()
+            self.unfinished_runs, self.catalog_settings = self._stored_notes
             self._is_new = existing is None
             self._pending_query_side = query_side if existing is None else None
             if existing is None:
@@ -169,6 +160,10 @@ class StoreWriter:
                 self.manifest, quantization=Quantization(max_weight)
             )
 
+    def forget_settings(self) -> None:
+        """Take `catalog_settings` as the last commit has them."""
+        self.catalog_settings = self._stored_notes.settings
+
     def snapshot(self, before: Snapshot | None = None) -> Snapshot | None:
         """Open the newest commit, after `before`; None where there is none yet."""
         return Snapshot(self.path, before) if self.manifest.transaction else None
@@ -204,7 +199,7 @@ class StoreWriter:
         if unknown := gone.difference(known):
             raise UsageError(f"{self.path} has no segment {min(unknown)} to drop or merge")
         removed = [one for one in self.manifest.segments if one.number in gone]
-        deletes = [key for record in removed for key in _segment_keys(record)]
+        deletes = [key for record in removed for key in segment_keys(record)]
         records = [one for one in self.manifest.segments if one.number not in gone]
         number = self.manifest.next_segment
         for content in added:
@@ -225,8 +220,10 @@ class StoreWriter:
                 puts.append((keys.segment_part(record.number, "tombstones"), bits))
         if self.unfinished_runs:
             puts.append((keys.UNFINISHED_RUNS, dump_runs(self.unfinished_runs)))
-        elif self._stored_runs:
+        elif self._stored_notes.runs:
             deletes.append(keys.UNFINISHED_RUNS)
+        if self.catalog_settings != self._stored_notes.settings:
+            puts.append((keys.CATALOG_SETTINGS, dump_settings(self.catalog_settings)))
         if self._pending_query_side is not None:
             puts.append((keys.TOKENIZER, self._pending_query_side.tokenizer_json))
             weights = self._pending_query_side.static_weights.astype("<f4")
@@ -246,27 +243,28 @@ class StoreWriter:
         )
         self.manifest = dataclasses.replace(draft, transaction=transaction)
         self._pending_query_side = None
-        self._stored_runs = self.unfinished_runs
+        self._stored_notes = _Notes(self.unfinished_runs, self.catalog_settings)
         self._is_new = False
         return self.manifest
 
     @property
-    def has_unsaved_runs(self) -> bool:
-        """Whether `unfinished_runs` was changed since the last commit."""
-        return self.unfinished_runs != self._stored_runs
+    def has_unsaved_notes(self) -> bool:
+        """Whether `unfinished_runs` or `catalog_settings` were changed since the last commit."""
+        return _Notes(self.unfinished_runs, self.catalog_settings) != self._stored_notes
 
     def _nothing(self) -> IndexNotFoundError:
         return IndexNotFoundError(
             f"no index at {self.path}; create one with `engine index CATALOG --index {self.path}`"
         )
 
-    def _read_newest(self) -> tuple[Manifest | None, tuple[UnfinishedRun, ...]]:
+    def _read_newest(self) -> tuple[Manifest | None, _Notes]:
         try:
             snapshot = Snapshot(self.path)
         except IndexNotFoundError:
-            return None, ()
+            return None, _Notes((), CatalogSettings())
         try:
-            return snapshot.manifest, snapshot.unfinished_runs()
+            notes = _Notes(snapshot.unfinished_runs(), snapshot.catalog_settings())
+            return snapshot.manifest, notes
         finally:
             snapshot.close()
 
@@ -294,42 +292,3 @@ class StoreWriter:
             f"these documents come from {describe(want, vocabulary_size)}; name that model with "
             "--model, build this index anew with --rebuild, or another with --index"
         )
-
-
-def segment_record(number: int, content: SegmentContent) -> SegmentRecord:
-    """What the manifest says of a new segment."""
-    return SegmentRecord(
-        number=number,
-        documents=len(content.ids),
-        has_documents=content.documents is not None,
-        blocks=tuple(
-            BlockRecord(
-                documents=block.documents,
-                terms=len(block.terms),
-                postings=block.occurrences,
-                dense_rows=int(np.count_nonzero(block.rows >= 0)),
-            )
-            for block in content.blocks
-        ),
-    )
-
-
-def _segment_keys(record: SegmentRecord) -> Iterator[bytes]:
-    for name in keys.SEGMENT_PARTS:
-        yield keys.segment_part(record.number, name)
-    for block in range(len(record.blocks)):
-        for name in keys.BLOCK_PARTS:
-            yield keys.block_part(record.number, block, name)
-
-
-def segment_values(number: int, content: SegmentContent) -> Iterator[tuple[bytes, Any]]:
-    """Key and payload of each part of a new segment."""
-    parts: dict[str, Any] = dict(content.id_parts or encode_ids(content.ids))
-    if content.documents is not None and content.content_hashes is not None:
-        parts.update(encode_documents(content.documents))
-        parts["content-hashes"] = b"".join(content.content_hashes)
-    for name, array in parts.items():
-        yield keys.segment_part(number, name), array
-    for at, block in enumerate(content.blocks):
-        for name in keys.BLOCK_PARTS:
-            yield keys.block_part(number, at, name), getattr(block, name)

@@ -34,6 +34,7 @@ ONLY_TRANSACTION = 1
 _NODE_HEADER = 8
 _POINTER = 2
 _TREE_RECORD = struct.Struct("<IHHQQQQQ")
+_EMPTY_TREE = _TREE_RECORD.pack(0, 0, 0, 0, 0, 0, 0, NO_PAGE)
 # LMDB insists on two children in every branch page.
 _FEWEST_CHILDREN = 2
 
@@ -152,10 +153,16 @@ def _plan(sizes: Sequence[tuple[bytes, int]], page_size: int) -> _Plan:
     return _Plan(levels, sum(large_value_pages(size, page_size) for size in large))
 
 
+def empty_tree_file(page_size: int) -> bytes:
+    """The data file of an environment in which nothing was committed yet."""
+    return b"".join(
+        _meta_page(number, _EMPTY_TREE, META_PAGES - 1, 0, META_PAGES * page_size, page_size)
+        for number in range(META_PAGES)
+    )
+
+
 def _meta_pages(plan: _Plan, entries: int, page_size: int) -> bytes:
     last = META_PAGES + plan.large_pages + plan.tree_pages - 1
-    empty = _TREE_RECORD.pack(0, 0, 0, 0, 0, 0, 0, NO_PAGE)
-    free = _TREE_RECORD.pack(page_size, INTEGER_KEY, 0, 0, 0, 0, 0, NO_PAGE)
     leaves = len(plan.levels[0])
     branches = plan.tree_pages - leaves
     # The root is the last page that is written.
@@ -163,13 +170,19 @@ def _meta_pages(plan: _Plan, entries: int, page_size: int) -> bytes:
         0, 0, len(plan.levels), branches, leaves, plan.large_pages, entries, last
     )
     map_size = (last + 1) * page_size
-    pages = b""
-    for number, (tree, last_page) in enumerate([(empty, META_PAGES - 1), (main, last)]):
-        head = struct.pack("<QHHI", number, 0, META, 0)
-        meta = struct.pack("<IIQQ", MAGIC, DATA_VERSION, 0, map_size)
-        tail = struct.pack("<QQ", last_page, ONLY_TRANSACTION if number else 0)
-        pages += (head + meta + free + tree + tail).ljust(page_size, b"\0")
-    return pages
+    return _meta_page(0, _EMPTY_TREE, META_PAGES - 1, 0, map_size, page_size) + _meta_page(
+        1, main, last, ONLY_TRANSACTION, map_size, page_size
+    )
+
+
+def _meta_page(
+    number: int, main: bytes, last_page: int, transaction: int, map_size: int, page_size: int
+) -> bytes:
+    free = _TREE_RECORD.pack(page_size, INTEGER_KEY, 0, 0, 0, 0, 0, NO_PAGE)
+    head = struct.pack("<QHHI", number, 0, META, 0)
+    meta = struct.pack("<IIQQ", MAGIC, DATA_VERSION, 0, map_size)
+    tail = struct.pack("<QQ", last_page, transaction)
+    return (head + meta + free + main + tail).ljust(page_size, b"\0")
 
 
 def _packed(sizes: Sequence[int], room: int) -> list[Piece]:

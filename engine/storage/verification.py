@@ -14,6 +14,7 @@ import numpy.typing as npt
 from engine.errors import IndexDamagedError, IndexNotFoundError
 from engine.storage import keys
 from engine.storage.block_contents import block_problems
+from engine.storage.catalog_settings import load_settings
 from engine.storage.envelope import HEADER_BYTES, unseal
 from engine.storage.environment import Environment
 from engine.storage.index_folder import DATA_FILE
@@ -150,7 +151,7 @@ class _Verification:
     def _find_strays(self, manifest: Manifest) -> None:
         """Values that the manifest implies and are not there, and others that belong to nothing."""
         expected = {keys.MANIFEST}
-        optional = {keys.UNFINISHED_RUNS}
+        optional = {keys.UNFINISHED_RUNS, keys.CATALOG_SETTINGS}
         if manifest.model is not None:
             expected |= {keys.TOKENIZER, keys.STATIC_WEIGHTS}
         for record in manifest.segments:
@@ -179,6 +180,11 @@ class _Verification:
                 load_runs(self._payload(keys.UNFINISHED_RUNS), str(self._path))
             except IndexDamagedError as error:
                 self._tell("unfinished runs", error)
+        if keys.CATALOG_SETTINGS in self._sound:
+            try:
+                load_settings(self._payload(keys.CATALOG_SETTINGS), str(self._path))
+            except IndexDamagedError as error:
+                self._tell("catalog settings", error)
 
     def _verify_segment(self, record: SegmentRecord, vocabulary_size: int) -> None:
         name = keys.describe(keys.segment_part(record.number, ""))

@@ -30,6 +30,8 @@ class CatalogReader:
     before the damage were yielded.
 
     Attributes:
+        id_field, text_fields: the fields that were asked for, None and empty where they are found
+            by their names.
         rejects: the log of bad records; closing it is left to the caller.
         strict: whether the first bad record is raised as an error.
         records_read: records yielded so far.
@@ -71,9 +73,9 @@ class CatalogReader:
             raise UsageError("Standard input (-) was given twice; it can be read only once.")
         if max_record_bytes < 1:
             raise UsageError(f"max_record_bytes is {max_record_bytes}; it must be at least 1.")
-        self._id_field = id_field
-        self._text_fields = tuple(text_fields)
-        self._chosen = (*self._text_fields, *([] if id_field is None else [id_field]))
+        self.id_field = id_field
+        self.text_fields = tuple(text_fields)
+        self._chosen = (*self.text_fields, *([] if id_field is None else [id_field]))
         self._allow_empty = allow_empty
         self._sources: list[CatalogSource] = []
         for path in paths:
@@ -130,7 +132,7 @@ class CatalogReader:
 
     def _records(self) -> Iterator[CatalogRecord]:
         for source in self._sources:
-            selector = FieldSelector(source.name, self._id_field, self._text_fields)
+            selector = FieldSelector(source.name, self.id_field, self.text_fields)
             self._selectors.append(selector)
             with (
                 self._empty_if_allowed(),

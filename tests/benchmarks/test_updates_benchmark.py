@@ -38,6 +38,7 @@ def test_each_size_of_a_commit_is_measured(report: dict[str, Any]) -> None:
     assert sizes == [(1, 3), (100, 3), (50, 2)]
     for figures in report["updates"]:
         assert figures["documents_a_second"] > 0
+        assert figures["documents_a_cpu_second"] > 0
         assert figures["latency_ratio"] > 0
         assert 0 < figures["compact_bytes"] <= figures["bytes"]
 

@@ -18,7 +18,7 @@ import pytest
 from engine import EngineError, IndexNotFoundError, SearchEngine, UsageError
 from engine.opened_commit import OpenedCommit
 from engine.retrieval.scorer import ScoredDocuments, Scorer
-from engine.storage import stored_block
+from engine.storage import environment, stored_block
 from engine.storage.backup import back_up
 from engine.storage.block import piece_checksum
 from engine.storage.environment import Environment
@@ -313,7 +313,7 @@ def test_what_is_overwritten_during_a_search_is_no_answer(
 def test_a_commit_is_not_closed_while_a_call_begins(
     unseen: SearchEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commit = unseen._commit
+    commit = unseen._current._commit
     look = Environment.newest_transaction
 
     def superseded(self: Environment) -> int:
@@ -373,3 +373,52 @@ def test_places_of_dead_readers_are_cleared(path: Path) -> None:
         add(path, "c")
         assert readers(path) == 1
     assert readers(path) == 0
+
+
+def test_an_engine_that_is_dropped_lets_go(path: Path) -> None:
+    opened = SearchEngine.open(path)
+    hits = opened.search_vector([1], [1.0]).hits
+    add(path, "c")
+    opened.refresh()
+    snapshot = Snapshot(path)
+    handle = snapshot._environment
+    snapshot.close()
+    assert handle._users == 1
+    del opened
+    assert handle._users == 0
+    assert len(hits) == 1
+    # In the middle of another opening or closing it does so with the next.
+    again = SearchEngine.open(path)
+    other = SearchEngine.open(path)
+    handle = Environment.attach(path)
+    handle.detach()
+    with environment._registry_lock:
+        del again
+    assert (handle._users, len(environment._dropped)) == (2, 1)
+    other.close()
+    assert handle._users == 0
+    assert not environment._dropped
+
+
+def test_a_search_under_way_keeps_what_an_engine_that_is_dropped_had(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, dropped = threading.Event(), threading.Event()
+    found: list[str] = []
+    search = Scorer.search
+
+    def slow(self: Scorer, *arguments: Any) -> ScoredDocuments:
+        begun.set()
+        assert dropped.wait(60)
+        gc.collect()
+        return search(self, *arguments)
+
+    monkeypatch.setattr(Scorer, "search", slow)
+    engines = [SearchEngine.open(path)]
+    thread = threading.Thread(target=lambda: found.extend(ids(engines.pop())))
+    thread.start()
+    assert begun.wait(60)
+    assert not engines
+    dropped.set()
+    thread.join()
+    assert sorted(found) == ["a", "b"]

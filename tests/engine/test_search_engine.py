@@ -27,7 +27,8 @@ from engine import (
 )
 from engine.storage.manifest import ModelRecord, Quantization
 from engine.storage.segment import dump_document
-from engine.storage.store_writer import QuerySide, SegmentContent, StoreWriter
+from engine.storage.segment_content import SegmentContent
+from engine.storage.store_writer import QuerySide, StoreWriter
 from indexer.inversion import invert
 from indexer.vector_index import write_index
 from tests.engine.retrieval.test_query_encoder import WEIGHTS, WORDS, tokenizer_json

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import IndexNotFoundError, SearchEngine
-from indexer import catalog_windows, pipeline
+from indexer import catalog_run, catalog_windows, pipeline
 from indexer.catalog import CatalogReader, RejectLog
 from indexer.compaction import compact
 from indexer.index_writer import IndexWriter
@@ -64,7 +64,7 @@ def catalog(command: str, folder: Path, name: str) -> None:
         say("committed")
 
     IndexWriter.checkpoint = told  # type: ignore[method-assign]
-    pipeline.CHECKPOINT_SECONDS = 0.0
+    catalog_run.CHECKPOINT_SECONDS = 0.0
     catalog_windows.WINDOW = WINDOW
     model = WordModel(model_name(command, name), encoded)
     fill(command, folder / name, folder / "index", model)

@@ -30,7 +30,8 @@ from engine.storage.snapshot import Snapshot
 from engine.storage.store_writer import StoreWriter
 from engine.storage.verification import verify_index
 from indexer.catalog.values import MAX_ID_BYTES
-from indexer.index_writer import IndexWriter, StoredState
+from indexer.index_writer import IndexWriter
+from indexer.stored_state import StoredState
 from tests.engine.storage.resealing import payloads, reseal
 
 WIDTH = 6

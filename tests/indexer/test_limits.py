@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
+import indexer.catalog_run
 import indexer.uncommitted
 from engine import EngineError, IndexWriteError, SearchEngine
 from engine.storage import lmdb_handle
@@ -88,7 +89,7 @@ def test_the_map_grows_under_a_writer(tmp_path: Path, monkeypatch: pytest.Monkey
     """With commits, checkpoints and merges, and a snapshot of the last commit in its hands."""
     monkeypatch.setattr(lmdb_handle, "_MAP_SIZES", (1 << 17,))
     monkeypatch.setattr(catalog_windows, "WINDOW", 50)
-    monkeypatch.setattr(indexer.pipeline, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(indexer.catalog_run, "CHECKPOINT_SECONDS", 0.0)
     records = lines(400)
     index_catalog(reader(tmp_path / "a.jsonl", records[:100]), MODEL, tmp_path / "index")
     index_catalog(reader(tmp_path / "b.jsonl", records), MODEL, tmp_path / "index")
@@ -116,7 +117,7 @@ def test_a_disk_that_fills_up(
 ) -> None:
     """What was committed stays; with more room the same run goes on and ends as it should."""
     monkeypatch.setattr(catalog_windows, "WINDOW", 20)
-    monkeypatch.setattr(indexer.pipeline, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(indexer.catalog_run, "CHECKPOINT_SECONDS", 0.0)
     path = small_disk / "index"
     records = lines(100)
     old = [{**record, "title": "w9"} for record in records[:30]]

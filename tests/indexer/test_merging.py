@@ -17,8 +17,9 @@ from engine.storage import keys, stored_block
 from engine.storage import segment as segment_module
 from engine.storage.block import InvertedBlock
 from engine.storage.manifest import Quantization
+from engine.storage.segment_content import SegmentContent
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import SegmentContent, StoreWriter
+from engine.storage.store_writer import StoreWriter
 from indexer.inversion import invert
 from indexer.merging import Piece, merged
 

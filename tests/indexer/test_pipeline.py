@@ -20,7 +20,7 @@ from engine import (
 from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
 from engine.storage.unfinished_run import UnfinishedRun
-from indexer import IndexWriter, SparseModel, catalog_windows, index_catalog, pipeline
+from indexer import IndexWriter, SparseModel, catalog_run, catalog_windows, index_catalog
 from indexer.catalog import CatalogReader, RejectReason
 from indexer.model_choice import ModelChoice
 from tests.engine.retrieval.exhaustive import Query, assert_float_order, score_tolerance
@@ -192,7 +192,7 @@ def test_an_interrupted_run_goes_on_where_it_was(
     tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     monkeypatch.setattr(catalog_windows, "WINDOW", 2)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_SECONDS", seconds)
+    monkeypatch.setattr(catalog_run, "CHECKPOINT_SECONDS", seconds)
     lines = [product(at) for at in range(9)]
     index = tmp_path / "index"
     interrupted: Any = CountingModel(model, calls=3)
@@ -211,7 +211,7 @@ def test_a_strict_run_that_fails_changes_nothing(
     tmp_path: Path, model: SparseModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalog_windows, "WINDOW", 1)
-    monkeypatch.setattr(pipeline, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(catalog_run, "CHECKPOINT_SECONDS", 0.0)
     catalog = reader(tmp_path / "catalog.jsonl", [product(0), product(1), "{"], strict=True)
     with pytest.raises(CatalogError, match="malformed-json"):
         index_catalog(catalog, model, tmp_path / "index")

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import IndexNotFoundError, SearchEngine, UsageError
-from indexer.index_writer import IndexWriter, StoredState
+from indexer.index_writer import IndexWriter
 from indexer.model import SparseModel
+from indexer.stored_state import StoredState
 from training.evaluation.collection import Collection
 from training.evaluation.ranking import Ranking, ScoredDocument
 from training.evaluation.sparsity import document_frequencies

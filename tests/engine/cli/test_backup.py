@@ -98,6 +98,19 @@ def test_a_terminal_is_spared(path: Path) -> None:
     assert b"nothing for a terminal" in done.stderr
 
 
+def test_a_standard_output_that_is_closed(path: Path) -> None:
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *command("backup", "--to-stdout")],
+        cwd=path.parent,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == b"engine: standard output is closed, so the backup has nowhere to go\n"
+
+
 def test_wrong_usage(path: Path) -> None:
     folder = path.parent
     for arguments in ([], ["copy", "--to-stdout"]):

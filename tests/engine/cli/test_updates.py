@@ -82,9 +82,19 @@ def test_sync(copy: Path, serving: Serving) -> None:
     assert count(copy) == len(PRODUCTS)
     shown = serving("sync", "new.jsonl", "--dry-run", cwd=copy).out
     assert shown.startswith("Nothing was changed; a sync would do this\n")
-    assert "deleted    4 documents" in shown
+    gone = ", ".join(repr(product["id"]) for product in PRODUCTS[6:])
+    assert f"deleted    4 documents: {gone}\n" in shown
+    assert "added      1 document: 'N1'" in shown
+    assert told["ids"] == {
+        "added": ["N1"],
+        "replaced": ["S2"],
+        "updated": ["S1"],
+        "deleted": [str(product["id"]) for product in PRODUCTS[6:]],
+        "withheld": [],
+    }
     assert "engine.index would hold 7 documents" in shown
     done = serving("sync", "-", "--json", cwd=copy, stdin=(copy / "new.jsonl").read_bytes()).json
+    assert "ids" not in done
     for answer in (told, done):
         assert (answer["added"], answer["replaced"], answer["updated"]) == (1, 1, 1)
         assert (answer["unchanged"], answer["deleted"], answer["documents"]) == (4, 4, 7)
@@ -168,3 +178,75 @@ def test_an_interrupted_run_is_told(copy: Path) -> None:
     assert run["catalogs"] == ["feed 1.jsonl"]
     shown = " ".join(engine("info", cwd=copy).out.split())
     assert "Interrupted: engine sync 'feed 1.jsonl', begun 2026-11-24T10:00:00+00:00." in shown
+
+
+def test_later_runs_read_catalogs_as_earlier_ones_were_told(
+    copy: Path, tiny_model: Path, serving: Serving
+) -> None:
+    """The settings are kept in the index; what a run says itself goes first."""
+    products: list[dict[str, object]] = [
+        {"sku": f"A{at}", "id": "x", "title": "queen sheet", "brand": f"b{at}"} for at in range(3)
+    ]
+    write_catalog(copy / "new.jsonl", products)
+    fields = ("--id-field", "sku", "--text-field", "title", "--text-field", "brand")
+    index = ("--index", "told")
+    first = serving("index", "new.jsonl", *fields, "--model", tiny_model, *index, cwd=copy)
+    assert first.code == 0
+    assert "settings" not in first.out
+    kept = "--id-field sku --text-field title --text-field brand"
+    assert f"settings           {kept}\n" in engine("info", *index, cwd=copy).out
+    write_catalog(copy / "new.jsonl", [{**products[0], "price": 3}, *products[1:]])
+    for command in (
+        ["index", "new.jsonl"],
+        ["sync", "new.jsonl"],
+        ["sync", "new.jsonl", "--dry-run"],
+    ):
+        shown = serving(*command, *index, cwd=copy).out
+        assert f"settings   {kept}, as kept in the index\n" in shown
+        assert "id from    sku" in shown
+        assert "replaced   0 documents" in shown or "Indexed 0 documents" in shown
+    again = serving("sync", "new.jsonl", "--text-field", "title", *index, "--json", cwd=copy).json
+    assert (again["replaced"], again["added"]) == (3, 0)
+    assert again["settings"] == {
+        "id_field": "sku",
+        "text_fields": ["title"],
+        "max_active_dims": None,
+    }
+    assert again["settings_from_index"] == ["id_field"]
+    last = serving("index", "new.jsonl", "--max-active-dims", "2", *index, "--json", cwd=copy).json
+    assert (last["indexed"], last["settings_from_index"]) == (3, ["id_field", "text_fields"])
+    assert serving("sync", "new.jsonl", *index, "--json", cwd=copy).json["unchanged"] == 3
+    rebuilt = serving("index", "new.jsonl", "--rebuild", *index, "--json", cwd=copy).json
+    assert rebuilt["settings_from_index"] == ["id_field", "text_fields", "max_active_dims"]
+    assert serving("sync", "new.jsonl", *index, "--json", cwd=copy).json["unchanged"] == 3
+    write_catalog(copy / "other.jsonl", [{"id": "y", "title": "queen"}])
+    for name in ("index", "sync"):
+        serving(name, "other.jsonl", *index, cwd=copy).fails(
+            1, "no record has a field 'sku'", "the index keeps from an earlier run: --id-field sku"
+        )
+
+
+def test_waiting_once(copy: Path) -> None:
+    """Whoever was waited for at the door is not waited for a second time inside."""
+    from engine.cli.index_place import check_place
+
+    assert check_place(copy / "nowhere", 5.0) == 5.0
+    lock = writer_lock(copy / "engine.index")
+    lock.__enter__()
+    thread = threading.Timer(0.5, lock.__exit__, (None, None, None))
+    thread.start()
+    assert check_place(copy / "engine.index", 600.0) <= 599.6
+    thread.join()
+
+
+def test_an_index_that_was_truncated_to_nothing_is_not_begun_anew_unasked(
+    copy: Path, tiny_model: Path, serving: Serving
+) -> None:
+    (copy / "engine.index" / "data.mdb").write_bytes(b"")
+    for command in (["index", "catalog.jsonl"], ["sync", "catalog.jsonl"], ["search", "queen"]):
+        serving(*command, cwd=copy).fails(1, "is truncated", "--rebuild --model NAME")
+    serving("index", "catalog.jsonl", "--rebuild", cwd=copy).fails(1, "name one with --model")
+    again = serving("index", "catalog.jsonl", "--rebuild", "--model", tiny_model, cwd=copy)
+    assert again.code == 0
+    assert "the old index could not be read: where it had --id-field" in again.err
+    assert count(copy) == len(PRODUCTS)

@@ -41,7 +41,10 @@ def test_damage(path: Path) -> None:
     outcome = engine("verify", cwd=path.parent)
     assert outcome.code == 1
     assert re.fullmatch(r"segment \d+, documents: its checksum does not match\n", outcome.out)
-    assert outcome.err.startswith("engine: engine.index is damaged in 1 place; restore it from a ")
+    assert outcome.err == (
+        "engine: engine.index is damaged in 1 place; restore it from a backup, or index again with "
+        "--rebuild\n"
+    )
     outcome = engine("verify", "--json", "--deep", cwd=path.parent)
     assert outcome.code == 1
     answer = json.loads(outcome.out)
@@ -57,6 +60,8 @@ def test_a_truncated_file(path: Path) -> None:
     outcome = engine("verify", cwd=path.parent)
     assert outcome.code == 1
     assert re.fullmatch(r"pages: truncated: 9000 bytes instead of \d+\n", outcome.out)
+    # What the index knew of its model is gone with the rest.
+    assert "index again with --rebuild --model NAME, as which model" in outcome.err
 
 
 def test_no_index(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from scipy.sparse import csr_matrix
 
 from engine.retrieval.scorer import ScoredDocuments, Scorer
 from engine.storage.manifest import Quantization
+from engine.storage.segment_content import SegmentContent
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import SegmentContent, StoreWriter
+from engine.storage.store_writer import StoreWriter
 from indexer import inversion
 from indexer.inversion import invert
 from tests.engine.retrieval.exhaustive import (

@@ -12,7 +12,8 @@ from scipy.sparse import csr_matrix
 from engine.storage.block import InvertedBlock
 from engine.storage.manifest import Quantization
 from engine.storage.segment import dump_document
-from engine.storage.store_writer import SegmentContent, StoreWriter
+from engine.storage.segment_content import SegmentContent
+from engine.storage.store_writer import StoreWriter
 from indexer.inversion import invert
 
 WIDTH = 12

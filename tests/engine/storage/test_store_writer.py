@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from engine.errors import (
+    IndexDamagedError,
     IndexLockedError,
     IndexNotFoundError,
     IndexWriteError,
@@ -26,8 +27,10 @@ from engine.search_engine import SearchEngine
 from engine.storage import environment, lmdb_handle, writer_lock
 from engine.storage.envelope import seal
 from engine.storage.manifest import ModelRecord
+from engine.storage.segment_content import MergedSegments
 from engine.storage.snapshot import Snapshot
-from engine.storage.store_writer import MergedSegments, QuerySide, StoreWriter
+from engine.storage.store_writer import QuerySide, StoreWriter
+from engine.storage.verification import verify_index
 from tests.engine.storage.contents import WIDTH, large_segment, open_store, segment_of
 from tests.engine.storage.writer_worker import DOCUMENTS_A_COMMIT
 
@@ -218,6 +221,7 @@ def test_a_full_disk_does_not_kill_who_opens_an_index(path: Path, small_disk: Pa
         SearchEngine.open(copy)
     with pytest.raises(IndexWriteError, match="No space left"):
         open_store(small_disk / "new")
+    assert not (small_disk / "new").exists()
 
 
 def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,12 +332,13 @@ def test_a_reader_keeps_its_commit(path: Path) -> None:
         assert answer(engine) == before
 
 
-@pytest.mark.parametrize("first_run", ["empty", "uncommitted"])
+@pytest.mark.parametrize("first_run", ["begun", "uncommitted"])
 def test_a_first_run_that_was_killed_at_once(tmp_path: Path, first_run: str) -> None:
     path = tmp_path / "index"
-    if first_run == "empty":
+    if first_run == "begun":
         path.mkdir()
-        (path / "data.mdb").touch()
+        (path / "data.mdb.part").write_bytes(b"half")
+        (path / "writer.lock").touch()
     else:
         writer = open_store(path)
         data = (path / "data.mdb").read_bytes()
@@ -345,6 +350,35 @@ def test_a_first_run_that_was_killed_at_once(tmp_path: Path, first_run: str) -> 
     with open_store(path) as store:
         store.commit([large_segment(0, 2)])
     assert_whole(path, 2)
+    assert not (path / "data.mdb.part").exists()
+
+
+def test_a_data_file_is_whole_from_the_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that an empty one is known to have been truncated."""
+    sizes: list[int] = []
+    replace = Path.replace
+
+    def watched(self: Path, target: Path) -> Path:
+        assert not target.exists()
+        sizes.append(self.stat().st_size)
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watched)
+    with open_store(tmp_path / "index") as store:
+        assert sizes == [2 * os.sysconf("SC_PAGE_SIZE")]
+        store.commit([large_segment(0, 2)])
+    assert_whole(tmp_path / "index", 2)
+
+
+def test_an_index_that_was_truncated_to_nothing(path: Path) -> None:
+    (path / "data.mdb").write_bytes(b"")
+    for opening in (SearchEngine.open, open_store):
+        with pytest.raises(IndexDamagedError, match=r"truncated.*with --rebuild --model"):
+            opening(path)
+    assert (path / "data.mdb").read_bytes() == b""
+    assert "truncated" in str(verify_index(path).damages[0])
 
 
 def test_what_was_never_committed_leaves_nothing(tmp_path: Path) -> None:
