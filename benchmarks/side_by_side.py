@@ -1,0 +1,301 @@
+"""Engines side by side on one collection: each in its own process, their rounds interleaved."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.built_index import OURS, built_index
+from benchmarks.effort import Effort
+from benchmarks.engines import CONTENDERS
+from benchmarks.exhaustive import ExhaustiveScores
+from benchmarks.first_answer import first_answer_seconds
+from benchmarks.machine import describe_machine
+from benchmarks.recall import judged, tuned_settings
+from benchmarks.stored_collection import StoredCollection, load_queries
+from benchmarks.worker import Worker, WorkerFailed
+
+PERCENTILES = (50, 95, 99)
+_ANCHOR = "sabana"
+Tell = Callable[[str], None]
+
+
+@dataclass
+class _Runner:
+    """An engine that is loaded, and what was measured of it."""
+
+    engine: str
+    worker: Worker
+    figures: dict[str, Any]
+    # Label -> setting, for the set of queries at hand; a label is a row of a report.
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def compare(
+    collection: StoredCollection,
+    query_sets: Sequence[str],
+    engines: Sequence[str],
+    effort: Effort,
+    cache: Path,
+    tell: Tell = lambda message: None,
+    rebuild: Sequence[str] = OURS,
+) -> list[dict[str, Any]]:
+    """Measure engines on a collection.
+
+    Args:
+        collection: the documents.
+        query_sets: names of its sets of queries.
+        engines: names of contenders.
+        effort: how much, how long.
+        cache: where indexes are kept.
+        tell: is told what happens, a line at a time.
+        rebuild: engines whose index is built even where the cache has one.
+
+    Returns:
+        A record for each engine, see `results.py`.
+    """
+    run = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    head = {
+        "run": run,
+        "collection": asdict(collection) | {"folder": collection.folder.name},
+        "effort": asdict(effort),
+        "machine": describe_machine("numpy", "numba", "lmdb", "scipy"),
+        "queries": {name: _query_figures(collection, name, effort) for name in query_sets},
+    }
+    records: dict[str, dict[str, Any]] = {}
+    indexes: dict[str, Path] = {}
+    for engine in engines:
+        records[engine] = {"engine": engine, **head}
+        reason = CONTENDERS[engine].missing()
+        if reason is None:
+            tell(f"{collection.name}: building {engine}")
+            try:
+                indexes[engine], built = built_index(
+                    cache, collection, engine, effort, engine in rebuild and engine not in OURS[1:]
+                )
+                records[engine]["version"] = CONTENDERS[engine].version()
+                records[engine]["build"] = built
+            except WorkerFailed as error:
+                reason = str(error)
+        if reason is not None:
+            records[engine]["skipped"] = reason
+    oracles = _Oracles(collection, effort)
+    for group in _groups(records, effort.memory_limit_gb):
+        _measure_group(group, records, indexes, query_sets, oracles, effort, tell)
+    for engine in indexes:
+        if effort.first_answers and query_sets and "skipped" not in records[engine]:
+            tell(f"{collection.name}: first answers of {engine}")
+            queries = collection.query_file(query_sets[0])
+            records[engine]["first_answer_s"] = first_answer_seconds(
+                engine, indexes[engine], queries, effort
+            )
+    return list(records.values())
+
+
+class _Oracles:
+    """True scores, computed once a set of queries."""
+
+    def __init__(self, collection: StoredCollection, effort: Effort) -> None:
+        self.collection = collection
+        self._effort = effort
+        self._known: dict[tuple[str, int, int], ExhaustiveScores] = {}
+
+    def of(self, query_set: str, first: int, last: int) -> ExhaustiveScores:
+        """Oracle of queries `first` to `last` of a set."""
+        key = (query_set, first, last)
+        if key not in self._known:
+            queries = load_queries(self.collection.query_file(query_set), first, last)
+            self._known[key] = ExhaustiveScores(
+                self.collection.rows(), self.collection.vocabulary_size, queries, self._effort.k
+            )
+        return self._known[key]
+
+
+def _groups(records: dict[str, dict[str, Any]], limit_gb: float) -> list[list[str]]:
+    """Engines that fit into memory together; the anchor is in every group."""
+    sizes = {
+        engine: record["build"]["disk_bytes"]
+        for engine, record in records.items()
+        if "build" in record
+    }
+    anchors = [_ANCHOR] if _ANCHOR in sizes else []
+    room = limit_gb * 1e9 - sum(sizes[engine] for engine in anchors)
+    groups: list[list[str]] = [[*anchors]]
+    used = 0.0
+    for engine in (engine for engine in sizes if engine not in anchors):
+        if used and used + sizes[engine] > room:
+            groups.append([*anchors])
+            used = 0.0
+        groups[-1].append(engine)
+        used += sizes[engine]
+    return [group for group in groups if group]
+
+
+def _measure_group(
+    group: Sequence[str],
+    records: dict[str, dict[str, Any]],
+    indexes: dict[str, Path],
+    query_sets: Sequence[str],
+    oracles: _Oracles,
+    effort: Effort,
+    tell: Tell,
+) -> None:
+    """Measure some engines with interleaved rounds; an engine that fails is left out from there."""
+    name = oracles.collection.name
+    with contextlib.ExitStack() as stack:
+        runners: list[_Runner] = []
+        for engine in group:
+            worker = stack.enter_context(Worker(engine))
+            runner = _Runner(engine, worker, records[engine])
+            try:
+                worker.call("prepare", effort.build_limit_s)
+                tell(f"{name}: loading {engine}")
+                loaded = worker.call(
+                    "load", effort.build_limit_s, folder=str(indexes[engine].resolve())
+                )
+            except WorkerFailed as error:
+                records[engine]["skipped"] = str(error)
+                continue
+            runner.figures.setdefault("load", loaded)
+            runner.figures.setdefault("results", {})
+            runners.append(runner)
+        for query_set in query_sets:
+            for runner in runners:
+                _choose_variants(runner, query_set, oracles, effort, tell)
+            tell(f"{name} {query_set}: {effort.rounds} rounds of " + ", ".join(group))
+            _measure_queries(runners, query_set, oracles, effort)
+
+
+def _choose_variants(
+    runner: _Runner, query_set: str, oracles: _Oracles, effort: Effort, tell: Tell
+) -> None:
+    """Find the settings of an approximate engine on tuning queries; an exact one has just one."""
+    kind = CONTENDERS[runner.engine]
+    runner.variants = {}
+    if kind.needs_static_weights and not query_set.startswith(("q", "home")):
+        return
+    if not kind.recall_targets:
+        runner.variants = {runner.engine: {}}
+        return
+    tell(f"{oracles.collection.name} {query_set}: settings of {runner.engine}")
+    first, last = effort.queries, effort.queries + effort.tuning_queries
+    oracle = oracles.of(query_set, first, last)
+    queries = str(oracles.collection.query_file(query_set).resolve())
+    runner.worker.call("ask", queries=queries, first=first, last=last)
+    chosen = tuned_settings(
+        runner.worker, oracle, kind.recall_targets, effort.tuning_queries, effort.k, 60.0
+    )
+    runner.variants = {f"{runner.engine} {recall:g}": one for recall, one in chosen.items()}
+
+
+def _measure_queries(
+    runners: Sequence[_Runner], query_set: str, oracles: _Oracles, effort: Effort
+) -> None:
+    queries = str(oracles.collection.query_file(query_set).resolve())
+    checked = min(effort.checked_queries, effort.queries)
+    oracle = oracles.of(query_set, 0, checked)
+    turns: list[tuple[_Runner, str]] = []
+    for runner in runners:
+        if not runner.variants:
+            continue
+        runner.worker.call("ask", queries=queries, first=0, last=effort.queries)
+        results = runner.figures["results"].setdefault(query_set, {})
+        for label, setting in runner.variants.items():
+            if label in results:
+                # The anchor, in a later group: measured again, for the ratios of that group.
+                turns.append((runner, label))
+                continue
+            answers = runner.worker.call("answers", setting=setting, count=checked, k=effort.k)
+            results[label] = {"setting": setting, **judged(oracle, answers)}
+            turns.append((runner, label))
+    rounds = _interleave(turns, effort)
+    batches = _batches(turns, effort)
+    beside = {
+        label: float(np.median([np.median(one) for one in rounds[label]])) for _, label in turns
+    }
+    rates = {label: batches[label] for _, label in turns}
+    for runner, label in turns:
+        figures = runner.figures["results"][query_set][label]
+        if "p50_us" not in figures:
+            figures |= _percentiles(rounds[label]) | {"batch_qps": batches[label]}
+        memory = runner.worker.call("memory")
+        before = runner.figures["load"]["before"]
+        runner.figures["load"]["added"] = {part: memory[part] - before[part] for part in memory}
+        others = figures.setdefault("beside", {})
+        if runner.engine != _ANCHOR or not others:
+            others |= {"p50_us": beside, "batch_qps": rates}
+
+
+def _interleave(
+    turns: Sequence[tuple[_Runner, str]], effort: Effort
+) -> dict[str, list[list[float]]]:
+    """Latencies by variant and round; a first round, not counted, warms caches."""
+    rounds: dict[str, list[list[float]]] = {label: [] for _, label in turns}
+    for number in range(-1, effort.rounds):
+        # Turns change hands, so that none always follows the same engine.
+        for runner, label in turns if number % 2 else reversed(turns):
+            elapsed = runner.worker.call(
+                "round",
+                setting=runner.variants[label],
+                k=effort.k,
+                budget_s=effort.round_limit_s,
+            )
+            if number >= 0:
+                rounds[label].append(elapsed)
+    return rounds
+
+
+def _batches(turns: Sequence[tuple[_Runner, str]], effort: Effort) -> dict[str, dict[str, float]]:
+    """Queries a second by variant and number of threads, medians over interleaved rounds."""
+    seconds: dict[str, dict[str, list[float]]] = {label: {} for _, label in turns}
+    counts: dict[str, int] = {}
+    for _ in range(effort.batch_rounds):
+        for threads in range(1, 1 + min(2, len(os.sched_getaffinity(0)))):
+            for runner, label in turns:
+                setting = runner.variants[label]
+                if label not in counts:
+                    # What a round of single queries manages in its time, a batch does too.
+                    done = runner.worker.call(
+                        "round", setting=setting, k=effort.k, budget_s=effort.round_limit_s
+                    )
+                    counts[label] = len(done)
+                elapsed = runner.worker.call(
+                    "batch", setting=setting, count=counts[label], k=effort.k, threads=threads
+                )
+                seconds[label].setdefault(str(threads), []).append(elapsed)
+    return {
+        label: {
+            threads: counts[label] / float(np.median(elapsed))
+            for threads, elapsed in by_threads.items()
+        }
+        for label, by_threads in seconds.items()
+    }
+
+
+def _percentiles(rounds: list[list[float]]) -> dict[str, Any]:
+    """Medians over rounds of each percentile; a slow engine's rounds may differ in length."""
+    table = np.array([np.percentile(one, PERCENTILES) for one in rounds]).T
+    figures: dict[str, Any] = {
+        f"p{percentile}_us": float(np.median(row))
+        for percentile, row in zip(PERCENTILES, table, strict=True)
+    }
+    return figures | {
+        "p50_us_by_round": table[0].tolist(),
+        "p99_us_by_round": table[-1].tolist(),
+        "queries_a_round": min(len(one) for one in rounds),
+    }
+
+
+def _query_figures(
+    collection: StoredCollection, query_set: str, effort: Effort
+) -> dict[str, float]:
+    """Length of the queries."""
+    queries = load_queries(collection.query_file(query_set), 0, effort.queries)
+    return {"count": len(queries), "terms": float(np.mean([len(terms) for terms, _ in queries]))}
