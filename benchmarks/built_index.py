@@ -37,7 +37,7 @@ def built_index(
         is_fresh: build it now even where the cache has one.
 
     Raises:
-        WorkerFailed: it could not be built, or not in time.
+        WorkerError: it could not be built, or not in time.
     """
     folder = index_folder(cache, collection, engine)
     record = folder.with_name(folder.name + ".json")

@@ -20,7 +20,7 @@ from benchmarks.first_answer import first_answer_seconds
 from benchmarks.machine import describe_machine
 from benchmarks.recall import judged, tuned_settings
 from benchmarks.stored_collection import StoredCollection, load_queries
-from benchmarks.worker import Worker, WorkerFailed
+from benchmarks.worker import Worker, WorkerError
 
 PERCENTILES = (50, 95, 99)
 _ANCHOR = "sabana"
@@ -82,7 +82,7 @@ def compare(
                 )
                 records[engine]["version"] = CONTENDERS[engine].version()
                 records[engine]["build"] = built
-            except WorkerFailed as error:
+            except WorkerError as error:
                 reason = str(error)
         if reason is not None:
             records[engine]["skipped"] = reason
@@ -160,7 +160,7 @@ def _measure_group(
                 loaded = worker.call(
                     "load", effort.build_limit_s, folder=str(indexes[engine].resolve())
                 )
-            except WorkerFailed as error:
+            except WorkerError as error:
                 records[engine]["skipped"] = str(error)
                 continue
             runner.figures.setdefault("load", loaded)

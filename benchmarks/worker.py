@@ -5,6 +5,7 @@ Requests go to its standard input and answers come from its standard output, one
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -22,7 +23,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 
 
-class WorkerFailed(RuntimeError):
+class WorkerError(RuntimeError):
     """A worker died or took too long; the message says in one line which engine and why."""
 
 
@@ -59,10 +60,8 @@ class Worker:
         if kind is not None:
             self._process.kill()
         assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass
         self._process.wait()
         self._reader.join()
         self._process.stdout.close()
@@ -71,7 +70,7 @@ class Worker:
         """Have a method of the session run, and wait for what it returns.
 
         Raises:
-            WorkerFailed: the worker died, or was stopped after `limit_s` seconds.
+            WorkerError: the worker died, or was stopped after `limit_s` seconds.
         """
         pipe_in, pipe_out = self._process.stdin, self._process.stdout
         assert pipe_in is not None and pipe_out is not None
@@ -93,10 +92,10 @@ class Worker:
         if answer:
             return json.loads(answer)
         if is_late.is_set():
-            raise WorkerFailed(f"{command} took longer than {limit_s:.0f} s")
+            raise WorkerError(f"{command} took longer than {limit_s:.0f} s")
         self._process.wait()
         self._reader.join()
-        raise WorkerFailed(f"{command} failed: {self._complaint or 'it died without a word'}")
+        raise WorkerError(f"{command} failed: {self._complaint or 'it died without a word'}")
 
     def call_watched(
         self, command: str, limit_s: float, **arguments: Any

@@ -1,4 +1,4 @@
-"""bm25s with static weights baked into its matrix: what its scoring loop does for learned weights."""
+"""bm25s with static weights baked into its matrix."""
 
 from __future__ import annotations
 

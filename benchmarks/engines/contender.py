@@ -88,7 +88,7 @@ class Contender(ABC):
         """Ways to search from the cheapest to the dearest, of an engine with recall targets."""
         return [{}]
 
-    def use(self, setting: Setting) -> None:
+    def use(self, setting: Setting) -> None:  # noqa: B027 - an exact engine has nothing to set
         """Search this way from now on."""
 
     def search_batch(self, queries: Sequence[Any], k: int, threads: int) -> Sequence[Hits]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +14,14 @@ from benchmarks.engines.contender import Contender, Hits, Setting
 
 _INDEX = "seismic"
 _SUFFIX = ".index.seismic"
+_POSTINGS_A_LIST = 1_500
 
 
 class Seismic(Contender):
-    """Its index of float16 weights, built with its defaults; `query_cut`, `heap_factor` are tuned."""
+    """Its index of float16 weights; `query_cut` and `heap_factor` are tuned to a recall.
+
+    Lists keep fewer postings than its default of 3,500: a posting costs 13 µs to build here.
+    """
 
     name = "seismic"
     package = "pyseismic-lsr"
@@ -33,7 +38,9 @@ class Seismic(Contender):
             ids = [str(document) for document in range(first, first + piece.documents)]
             terms = piece.indices.astype(np.int64)
             dataset.add_documents_by_id(ids, terms, np.array(piece.data), piece.indptr)
-        index = seismic.SeismicIndex.build_from_dataset(dataset, num_threads=1)
+        index = seismic.SeismicIndex.build_from_dataset(
+            dataset, n_postings=_POSTINGS_A_LIST, num_threads=len(os.sched_getaffinity(0))
+        )
         index.save(str(folder / _INDEX))
 
     def load(self, folder: Path) -> None:
