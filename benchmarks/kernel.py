@@ -20,7 +20,12 @@ from benchmarks.collections import CollectionShape
 from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
 from benchmarks.side_by_side import PERCENTILES, compare
-from benchmarks.stored_collection import StoredCollection, load_queries, synthetic_collection
+from benchmarks.stored_collection import (
+    QUERIES,
+    StoredCollection,
+    load_queries,
+    synthetic_collection,
+)
 
 _OURS = "sabana"
 
@@ -58,7 +63,7 @@ def measure(
         measurements, times in microseconds unless the name says seconds), `skipped` and `ratios`
         (p50 of this engine divided by that of each other).
     """
-    query_set = f"q{setting.query_terms}-{effort.queries + effort.tuning_queries}"
+    query_set = f"q{setting.query_terms}"
     with contextlib.ExitStack() as stack:
         if cache is None:
             folder = tempfile.TemporaryDirectory(prefix="kernel-benchmark-")
@@ -66,7 +71,7 @@ def measure(
         collection = synthetic_collection(
             setting.documents,
             CollectionShape(setting.active_dimensions, seed=setting.seed),
-            {query_set: (effort.queries + effort.tuning_queries, setting.query_terms)},
+            [setting.query_terms],
             cache / "collections",
         )
         records = compare(
@@ -223,6 +228,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name, value in vars(options).items():
         if type(value) is int and value < (0 if name in may_be_none else 1):
             parser.error(f"--{name.replace('_', '-')} must be positive, not {value}")
+    if options.queries > (most := QUERIES - effort.tuning_queries):
+        parser.error(f"--queries must be at most {most:,}, not {options.queries:,}")
     report = measure(
         KernelSetting(options.documents, options.active_dims, options.query_terms, options.seed),
         replace(

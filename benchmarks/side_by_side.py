@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from benchmarks.exhaustive import ExhaustiveScores
 from benchmarks.first_answer import first_answer_seconds
 from benchmarks.machine import describe_machine
 from benchmarks.recall import judged, tuned_settings
-from benchmarks.stored_collection import StoredCollection, load_queries
+from benchmarks.stored_collection import StoredCollection, count_queries, load_queries
 from benchmarks.worker import Worker, WorkerError
 
 PERCENTILES = (50, 95, 99)
 _ANCHOR = "sabana"
+_TUNING_LIMIT_S = 60.0
 Tell = Callable[[str], None]
 
 
@@ -46,6 +47,7 @@ def compare(
     cache: Path,
     tell: Tell = lambda message: None,
     rebuild: Sequence[str] = OURS,
+    allowed: Mapping[str, Sequence[str]] | None = None,
 ) -> list[dict[str, Any]]:
     """Measure engines on a collection.
 
@@ -57,6 +59,7 @@ def compare(
         cache: where indexes are kept.
         tell: is told what happens, a line at a time.
         rebuild: engines whose index is built even where the cache has one.
+        allowed: set of queries -> engines that answer it; None for all.
 
     Returns:
         A record for each engine, see `results.py`.
@@ -64,7 +67,8 @@ def compare(
     run = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     head = {
         "run": run,
-        "collection": asdict(collection) | {"folder": collection.folder.name},
+        "collection": asdict(collection)
+        | {"folder": collection.folder.name, "csr_bytes": collection.rows().bytes},
         "effort": asdict(effort),
         "machine": describe_machine("numpy", "numba", "lmdb", "scipy"),
         "queries": {name: _query_figures(collection, name, effort) for name in query_sets},
@@ -88,7 +92,9 @@ def compare(
             records[engine]["skipped"] = reason
     oracles = _Oracles(collection, effort)
     for group in _groups(records, effort.memory_limit_gb):
-        _measure_group(group, records, indexes, query_sets, oracles, effort, tell)
+        _measure_group(
+            group, records, indexes, _asked(query_sets, group, allowed), oracles, effort, tell
+        )
     for engine in indexes:
         if effort.first_answers and query_sets and "skipped" not in records[engine]:
             tell(f"{collection.name}: first answers of {engine}")
@@ -97,6 +103,16 @@ def compare(
                 engine, indexes[engine], queries, effort
             )
     return list(records.values())
+
+
+def _asked(
+    query_sets: Sequence[str], group: Sequence[str], allowed: Mapping[str, Sequence[str]] | None
+) -> dict[str, list[str]]:
+    """Set of queries -> engines of a group that answer it."""
+    return {
+        name: [engine for engine in group if allowed is None or engine in allowed[name]]
+        for name in query_sets
+    }
 
 
 class _Oracles:
@@ -142,7 +158,7 @@ def _measure_group(
     group: Sequence[str],
     records: dict[str, dict[str, Any]],
     indexes: dict[str, Path],
-    query_sets: Sequence[str],
+    query_sets: Mapping[str, Sequence[str]],
     oracles: _Oracles,
     effort: Effort,
     tell: Tell,
@@ -166,11 +182,12 @@ def _measure_group(
             runner.figures.setdefault("load", loaded)
             runner.figures.setdefault("results", {})
             runners.append(runner)
-        for query_set in query_sets:
-            for runner in runners:
+        for query_set, answering in query_sets.items():
+            asked = [runner for runner in runners if runner.engine in answering]
+            for runner in asked:
                 _choose_variants(runner, query_set, oracles, effort, tell)
-            tell(f"{name} {query_set}: {effort.rounds} rounds of " + ", ".join(group))
-            _measure_queries(runners, query_set, oracles, effort)
+            tell(f"{name} {query_set}: {effort.rounds} rounds of " + ", ".join(answering))
+            _measure_queries(asked, query_set, oracles, effort)
 
 
 def _choose_variants(
@@ -185,12 +202,14 @@ def _choose_variants(
         runner.variants = {runner.engine: {}}
         return
     tell(f"{oracles.collection.name} {query_set}: settings of {runner.engine}")
-    first, last = effort.queries, effort.queries + effort.tuning_queries
+    file = oracles.collection.query_file(query_set)
+    last = count_queries(file)
+    first = max(0, last - effort.tuning_queries)
     oracle = oracles.of(query_set, first, last)
-    queries = str(oracles.collection.query_file(query_set).resolve())
+    queries = str(file.resolve())
     runner.worker.call("ask", queries=queries, first=first, last=last)
     chosen = tuned_settings(
-        runner.worker, oracle, kind.recall_targets, effort.tuning_queries, effort.k, 60.0
+        runner.worker, oracle, kind.recall_targets, last - first, effort.k, _TUNING_LIMIT_S
     )
     runner.variants = {f"{runner.engine} {recall:g}": one for recall, one in chosen.items()}
 
@@ -217,20 +236,21 @@ def _measure_queries(
             turns.append((runner, label))
     rounds = _interleave(turns, effort)
     batches = _batches(turns, effort)
-    beside = {
-        label: float(np.median([np.median(one) for one in rounds[label]])) for _, label in turns
+    measured = {
+        label: _percentiles(rounds[label]) | {"batch_qps": batches[label]} for _, label in turns
     }
-    rates = {label: batches[label] for _, label in turns}
+    beside = {
+        label: {name: figures[name] for name in ("p50_us", "p99_us", "batch_qps")}
+        for label, figures in measured.items()
+    }
     for runner, label in turns:
         figures = runner.figures["results"][query_set][label]
         if "p50_us" not in figures:
-            figures |= _percentiles(rounds[label]) | {"batch_qps": batches[label]}
+            figures |= measured[label] | {"beside": beside}
+        # After its queries: what is mapped counts once it is read.
         memory = runner.worker.call("memory")
         before = runner.figures["load"]["before"]
         runner.figures["load"]["added"] = {part: memory[part] - before[part] for part in memory}
-        others = figures.setdefault("beside", {})
-        if runner.engine != _ANCHOR or not others:
-            others |= {"p50_us": beside, "batch_qps": rates}
 
 
 def _interleave(

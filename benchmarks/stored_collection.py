@@ -22,6 +22,10 @@ from benchmarks.collections import (
 )
 
 _ABOUT = "about.json"
+# Queries of a set that is drawn: those that are measured come first, those for tuning last.
+QUERIES = 1_200
+# From so many active dimensions on, a collection is called wide.
+_WIDE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,7 @@ def write_collection(
 def synthetic_collection(
     documents: int,
     shape: CollectionShape,
-    query_sets: dict[str, tuple[int, int]],
+    query_terms: Iterable[int],
     cache: Path,
 ) -> StoredCollection:
     """A synthetic collection of the cache, drawn now where the cache has none that is as large.
@@ -98,7 +102,7 @@ def synthetic_collection(
     Args:
         documents: how many.
         shape: what it looks like; a seed is part of it.
-        query_sets: name of a set of queries -> (how many, mean terms).
+        query_terms: mean lengths of queries; those of length 6 are the set `q6`.
         cache: folder of collections.
     """
     stem = f"synthetic-{shape.active_dimensions}d-{shape.vocabulary_size}v-{shape.topics}t"
@@ -117,21 +121,23 @@ def synthetic_collection(
         write_collection(
             folder, source.chunks(documents), shape.vocabulary_size, source.static_weights
         )
-    name = f"{'s' if shape.active_dimensions < 400 else 'w'}{_short(documents)}"
+    name = synthetic_name(documents, shape.active_dimensions)
     collection = StoredCollection(name, folder, documents, shape.vocabulary_size)
-    for set_name, (count, mean_terms) in query_sets.items():
-        if not collection.query_file(set_name).exists():
+    for mean_terms in query_terms:
+        file = collection.query_file(f"q{mean_terms}")
+        if not file.exists():
             source = source or SyntheticCollection(shape)
-            save_queries(source.queries(count, mean_terms), collection.query_file(set_name))
+            save_queries(source.queries(QUERIES, mean_terms), file)
     return collection
 
 
-def _short(documents: int) -> str:
-    """Write 100,000 as 100k, as the names of collections do."""
+def synthetic_name(documents: int, active_dimensions: int) -> str:
+    """Name of a collection: s100k has 100,000 documents, w100k as many wide ones."""
+    width = "s" if active_dimensions < _WIDE else "w"
     for unit, letter in ((1_000_000, "m"), (1_000, "k")):
         if documents >= unit and documents % unit == 0:
-            return f"{documents // unit}{letter}"
-    return str(documents)
+            return f"{width}{documents // unit}{letter}"
+    return f"{width}{documents}"
 
 
 def save_queries(queries: list[Query], path: Path) -> None:
@@ -143,6 +149,12 @@ def save_queries(queries: list[Query], path: Path) -> None:
         terms=np.concatenate([np.empty(0, np.int32), *(terms for terms, _ in queries)]),
         weights=np.concatenate([np.empty(0), *(weights for _, weights in queries)]),
     )
+
+
+def count_queries(path: Path) -> int:
+    """How many queries `save_queries` wrote."""
+    with np.load(path) as file:
+        return len(file["bounds"]) - 1
 
 
 def load_queries(path: Path, first: int = 0, last: int | None = None) -> list[Query]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,7 @@ class Pisa(Contender):
         bounds = np.searchsorted(numbers[:found][order], np.arange(len(queries) + 1))
         return [
             (documents[order[low:high]], scores[order[low:high]] / self._scale)
-            for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+            for low, high in pairwise(bounds)
         ]
 
     def score_error(self, query: Query) -> float:
