@@ -12,8 +12,8 @@ from benchmarks.results import Record, Results
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402 - the backend is chosen first
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 Point = tuple[float, float]
 _COLORS = {

@@ -194,8 +194,12 @@ TARGETS = (
         "peak memory of the build against the CSR itself", "s1m", "below", 2.0, _TIMES,
         _of_record("s1m", _peak_against_csr),
     ),
-    _Target("10 times the documents, p50", "s100k", "at most", 8.0, _TIMES, _growth("s10k", "s100k")),
-    _Target("10 times the documents, p50", "s1m", "at most", 8.0, _TIMES, _growth("s100k", "s1m")),
+    _Target(
+        "10 times the documents, p50", "s100k", "at most", 8.0, _TIMES, _growth("s10k", "s100k"),
+    ),
+    _Target(
+        "10 times the documents, p50", "s1m", "at most", 8.0, _TIMES, _growth("s100k", "s1m"),
+    ),
 )  # fmt: skip
 
 
