@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import shlex
 import shutil
 import sys
 import time
@@ -181,8 +180,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {reason}", file=sys.stderr)
         return 1
     report = measure(options.documents, options.queries, options.rounds, options.cache)
-    given = sys.argv[1:] if arguments is None else arguments
-    report["command"] = shlex.join(["python", "-m", "benchmarks.end_to_end", *given])
+    counts = [f"--{name}={getattr(options, name)}" for name in ("documents", "queries", "rounds")]
+    report["command"] = " ".join(["python -m benchmarks.end_to_end", *counts])
     if options.output:
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(report, indent=1))

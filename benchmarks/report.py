@@ -106,8 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if any(documents < 1 for documents in options.documents):
         parser.error("--documents must be positive")
-    given = sys.argv[1:] if arguments is None else arguments
-    command = shlex.join(["python", "-m", "benchmarks.report", *given])
+    command = _command(options)
     cache: Path = options.cache or options.output / "cache"
     console = Console(stderr=True)
 
@@ -123,6 +122,15 @@ def main(arguments: list[str] | None = None) -> int:
     write_report(results, draw_all(results, options.output), options.output / "report.md")
     print(f"{len(results)} records; report in {options.output / 'report.md'}")
     return 0
+
+
+def _command(options: argparse.Namespace) -> str:
+    """What a reader would enter; where the user put things is nobody's business."""
+    words = ["python", "-m", "benchmarks.report", "--scale", options.scale]
+    for name in ("documents", "engines", "collections"):
+        if values := getattr(options, name):
+            words += [f"--{name}", *map(str, values)]
+    return shlex.join([*words, "--output", "DIR"])
 
 
 def _measure(
