@@ -19,7 +19,8 @@ from rich.table import Table
 from benchmarks.collections import CollectionShape
 from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
-from benchmarks.side_by_side import PERCENTILES, compare
+from benchmarks.interleaved_rounds import PERCENTILES
+from benchmarks.side_by_side import compare
 from benchmarks.stored_collection import (
     QUERIES,
     StoredCollection,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +16,15 @@ from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
 from benchmarks.exhaustive import ExhaustiveScores
 from benchmarks.first_answer import first_answer_seconds
+from benchmarks.interleaved_rounds import Runner, batch_rates, latencies, percentiles
 from benchmarks.machine import describe_machine
 from benchmarks.recall import judged, tuned_settings
 from benchmarks.stored_collection import StoredCollection, count_queries, load_queries
 from benchmarks.worker import Worker, WorkerError
 
-PERCENTILES = (50, 95, 99)
 _ANCHOR = "sabana"
 _TUNING_LIMIT_S = 60.0
 Tell = Callable[[str], None]
-
-
-@dataclass
-class _Runner:
-    """An engine that is loaded, and what was measured of it."""
-
-    engine: str
-    worker: Worker
-    figures: dict[str, Any]
-    # Label -> setting, for the set of queries at hand; a label is a row of a report.
-    variants: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def compare(
@@ -166,10 +154,10 @@ def _measure_group(
     """Measure some engines with interleaved rounds; an engine that fails is left out from there."""
     name = oracles.collection.name
     with contextlib.ExitStack() as stack:
-        runners: list[_Runner] = []
+        runners: list[Runner] = []
         for engine in group:
             worker = stack.enter_context(Worker(engine))
-            runner = _Runner(engine, worker, records[engine])
+            runner = Runner(engine, worker, records[engine])
             try:
                 worker.call("prepare", effort.build_limit_s)
                 tell(f"{name}: loading {engine}")
@@ -179,19 +167,26 @@ def _measure_group(
             except WorkerError as error:
                 records[engine]["skipped"] = str(error)
                 continue
+            runner.memory_before = loaded.pop("before")
             runner.figures.setdefault("load", loaded)
             runner.figures.setdefault("results", {})
             runners.append(runner)
         for query_set, answering in query_sets.items():
-            asked = [runner for runner in runners if runner.engine in answering]
-            for runner in asked:
-                _choose_variants(runner, query_set, oracles, effort, tell)
+            asked = []
+            for runner in [runner for runner in runners if runner.engine in answering]:
+                try:
+                    _choose_variants(runner, query_set, oracles, effort, tell)
+                    _judge_answers(runner, query_set, oracles, effort)
+                    asked.append(runner)
+                except WorkerError as error:
+                    runner.figures["skipped"] = str(error)
+                    runners.remove(runner)
             tell(f"{name} {query_set}: {effort.rounds} rounds of " + ", ".join(answering))
-            _measure_queries(asked, query_set, oracles, effort)
+            _measure_rounds(asked, query_set, effort)
 
 
 def _choose_variants(
-    runner: _Runner, query_set: str, oracles: _Oracles, effort: Effort, tell: Tell
+    runner: Runner, query_set: str, oracles: _Oracles, effort: Effort, tell: Tell
 ) -> None:
     """Find the settings of an approximate engine on tuning queries; an exact one has just one."""
     kind = CONTENDERS[runner.engine]
@@ -214,30 +209,29 @@ def _choose_variants(
     runner.variants = {f"{runner.engine} {recall:g}": one for recall, one in chosen.items()}
 
 
-def _measure_queries(
-    runners: Sequence[_Runner], query_set: str, oracles: _Oracles, effort: Effort
-) -> None:
+def _judge_answers(runner: Runner, query_set: str, oracles: _Oracles, effort: Effort) -> None:
+    """Give a runner the queries that are measured, and judge its answers to some."""
+    if not runner.variants:
+        return
     queries = str(oracles.collection.query_file(query_set).resolve())
     checked = min(effort.checked_queries, effort.queries)
-    oracle = oracles.of(query_set, 0, checked)
-    turns: list[tuple[_Runner, str]] = []
-    for runner in runners:
-        if not runner.variants:
-            continue
-        runner.worker.call("ask", queries=queries, first=0, last=effort.queries)
-        results = runner.figures["results"].setdefault(query_set, {})
-        for label, setting in runner.variants.items():
-            if label in results:
-                # The anchor, in a later group: measured again, for the ratios of that group.
-                turns.append((runner, label))
-                continue
+    runner.worker.call("ask", queries=queries, first=0, last=effort.queries)
+    results = runner.figures["results"].setdefault(query_set, {})
+    for label, setting in runner.variants.items():
+        # The anchor, in a later group, is measured again only for the ratios of that group.
+        if label not in results:
             answers = runner.worker.call("answers", setting=setting, count=checked, k=effort.k)
+            oracle = oracles.of(query_set, 0, checked)
             results[label] = {"setting": setting, **judged(oracle, answers)}
-            turns.append((runner, label))
-    rounds = _interleave(turns, effort)
-    batches = _batches(turns, effort)
+
+
+def _measure_rounds(runners: Sequence[Runner], query_set: str, effort: Effort) -> None:
+    """Measure the latency and the throughput of all, side by side."""
+    turns = [(runner, label) for runner in runners for label in runner.variants]
+    rounds = latencies(turns, effort)
+    batches = batch_rates(turns, effort)
     measured = {
-        label: _percentiles(rounds[label]) | {"batch_qps": batches[label]} for _, label in turns
+        label: percentiles(rounds[label]) | {"batch_qps": batches[label]} for _, label in turns
     }
     beside = {
         label: {name: figures[name] for name in ("p50_us", "p99_us", "batch_qps")}
@@ -248,69 +242,8 @@ def _measure_queries(
         if "p50_us" not in figures:
             figures |= measured[label] | {"beside": beside}
         # After its queries: what is mapped counts once it is read.
-        memory = runner.worker.call("memory")
-        before = runner.figures["load"]["before"]
+        memory, before = runner.worker.call("memory"), runner.memory_before
         runner.figures["load"]["added"] = {part: memory[part] - before[part] for part in memory}
-
-
-def _interleave(
-    turns: Sequence[tuple[_Runner, str]], effort: Effort
-) -> dict[str, list[list[float]]]:
-    """Latencies by variant and round; a first round, not counted, warms caches."""
-    rounds: dict[str, list[list[float]]] = {label: [] for _, label in turns}
-    for number in range(-1, effort.rounds):
-        # Turns change hands, so that none always follows the same engine.
-        for runner, label in turns if number % 2 else reversed(turns):
-            elapsed = runner.worker.call(
-                "round",
-                setting=runner.variants[label],
-                k=effort.k,
-                budget_s=effort.round_limit_s,
-            )
-            if number >= 0:
-                rounds[label].append(elapsed)
-    return rounds
-
-
-def _batches(turns: Sequence[tuple[_Runner, str]], effort: Effort) -> dict[str, dict[str, float]]:
-    """Queries a second by variant and number of threads, medians over interleaved rounds."""
-    seconds: dict[str, dict[str, list[float]]] = {label: {} for _, label in turns}
-    counts: dict[str, int] = {}
-    for _ in range(effort.batch_rounds):
-        for threads in range(1, 1 + min(2, len(os.sched_getaffinity(0)))):
-            for runner, label in turns:
-                setting = runner.variants[label]
-                if label not in counts:
-                    # What a round of single queries manages in its time, a batch does too.
-                    done = runner.worker.call(
-                        "round", setting=setting, k=effort.k, budget_s=effort.round_limit_s
-                    )
-                    counts[label] = len(done)
-                elapsed = runner.worker.call(
-                    "batch", setting=setting, count=counts[label], k=effort.k, threads=threads
-                )
-                seconds[label].setdefault(str(threads), []).append(elapsed)
-    return {
-        label: {
-            threads: counts[label] / float(np.median(elapsed))
-            for threads, elapsed in by_threads.items()
-        }
-        for label, by_threads in seconds.items()
-    }
-
-
-def _percentiles(rounds: list[list[float]]) -> dict[str, Any]:
-    """Medians over rounds of each percentile; a slow engine's rounds may differ in length."""
-    table = np.array([np.percentile(one, PERCENTILES) for one in rounds]).T
-    figures: dict[str, Any] = {
-        f"p{percentile}_us": float(np.median(row))
-        for percentile, row in zip(PERCENTILES, table, strict=True)
-    }
-    return figures | {
-        "p50_us_by_round": table[0].tolist(),
-        "p99_us_by_round": table[-1].tolist(),
-        "queries_a_round": min(len(one) for one in rounds),
-    }
 
 
 def _query_figures(

@@ -108,12 +108,12 @@ class Pisa(Contender):
             result_scores=scores,
         )
         documents = names[:found].astype(np.int64)
+        values = scores[:found].astype(np.float64) / self._scale
         # Threads write their queries' hits in the order in which they finish.
         order = np.argsort(numbers[:found], kind="stable")
         bounds = np.searchsorted(numbers[:found][order], np.arange(len(queries) + 1))
         return [
-            (documents[order[low:high]], scores[order[low:high]] / self._scale)
-            for low, high in pairwise(bounds)
+            (documents[order[low:high]], values[order[low:high]]) for low, high in pairwise(bounds)
         ]
 
     def score_error(self, query: Query) -> float:

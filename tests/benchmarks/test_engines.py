@@ -56,7 +56,9 @@ def test_engine(
         oracle.judge(at, documents, scores, engine.score_error(queries[at]))[0]
         for at, (documents, scores) in enumerate(single)
     ]
-    assert np.mean(recalls) >= (0.9 if engine.score_error(queries[0]) == 0.0 else 0.99)
+    # Those that are approximate, or round to 8 bits, may miss a little.
+    is_exact = not engine.recall_targets and engine.score_error(queries[0]) > 0.0
+    assert np.mean(recalls) >= (1.0 if is_exact else 0.9)
     for threads in range(1, 1 + len(os.sched_getaffinity(0))):
         batch = engine.search_batch(converted, 5, threads)
         assert len(batch) == len(single)
