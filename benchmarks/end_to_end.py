@@ -34,8 +34,7 @@ def measure(documents: int, queries: int, rounds: int, cache: Path) -> dict[str,
         cache: where encoded collections and indexes are kept.
 
     Returns:
-        What `--json` prints; microseconds. `stages` are means over queries, as only means add up:
-        `tokenize`, `look up` (of terms and weights), `score` (accumulate and select: one call of
+        What `--json` prints; microseconds. `stages_us` are medians over queries: `tokenize`, `look up` (of terms and weights), `score` (accumulate and select: one call of
         compiled code), `fetch` (ids and documents of the hits), `rest` (what `search` takes beyond
         those: checks, locks, result objects).
     """
@@ -59,7 +58,7 @@ def measure(documents: int, queries: int, rounds: int, cache: Path) -> dict[str,
             if number >= 0:
                 whole.append(searched)
                 kernel.append(scored)
-                sums["rest"] = max(0.0, float(np.mean(searched)) - sum(sums.values()))
+                sums["rest"] = max(0.0, float(np.median(searched)) - sum(sums.values()))
                 stages.append(sums)
     commit.end(wait=True)
     p50, p95, p99 = np.median(np.percentile(whole, (50, 95, 99), axis=1), axis=1).tolist()
@@ -87,7 +86,7 @@ def _microseconds(search: Any, text: str) -> float:
 
 
 def _stages(commit: Any, texts: list[str]) -> tuple[list[float], dict[str, float]]:
-    """Time of scoring for each query, and the mean of each stage."""
+    """Time of scoring for each query, and the median of each stage."""
     encoder, scorer = commit.text_encoder(), commit.scorer
     clock = time.perf_counter_ns
     steps = np.zeros((len(texts), 5), np.int64)
@@ -107,10 +106,10 @@ def _stages(commit: Any, texts: list[str]) -> tuple[list[float], dict[str, float
         steps[at, 4] = clock()
     tokenize, encode, score, fetch = (np.diff(steps, axis=1) / 1e3).T
     return score.tolist(), {
-        "tokenize": float(tokenize.mean()),
-        "look up": max(0.0, float((encode - tokenize).mean())),
-        "score": float(score.mean()),
-        "fetch": float(fetch.mean()),
+        "tokenize": float(np.median(tokenize)),
+        "look up": max(0.0, float(np.median(encode - tokenize))),
+        "score": float(np.median(score)),
+        "fetch": float(np.median(fetch)),
     }
 
 
@@ -144,7 +143,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         caption=f"one thread, top 10; medians over {report['rounds']} rounds",
     )
     table.add_column("stage", no_wrap=True)
-    table.add_column("mean µs", justify="right")
+    table.add_column("p50 µs", justify="right")
     table.add_column("share", justify="right")
     total = sum(report["stages_us"].values()) or 1.0
     for name, value in report["stages_us"].items():

@@ -146,7 +146,7 @@ def _end_to_end(results: Results) -> Iterator[str]:
     yield ""
     total = sum(found["stages_us"].values()) or 1.0
     yield from _table(
-        ("stage", "mean µs", "share"),
+        ("stage", "p50 µs", "share"),
         (
             (stage, f"{value:,.1f}", f"{value / total:.0%}")
             for stage, value in found["stages_us"].items()
