@@ -34,9 +34,10 @@ def measure(documents: int, queries: int, rounds: int, cache: Path) -> dict[str,
         cache: where encoded collections and indexes are kept.
 
     Returns:
-        What `--json` prints; microseconds. `stages_us` are medians over queries: `tokenize`, `look up` (of terms and weights), `score` (accumulate and select: one call of
-        compiled code), `fetch` (ids and documents of the hits), `rest` (what `search` takes beyond
-        those: checks, locks, result objects).
+        What `--json` prints; microseconds. `stages_us` are medians over queries: `tokenize`,
+        `look up` (of terms and weights), `score` (accumulate and select: one call of compiled
+        code), `fetch` (ids and documents of the hits), `rest` (what `search` takes beyond those:
+        checks, locks, result objects).
     """
     from engine.opened_commit import OpenedCommit
     from engine.search_engine import SearchEngine
