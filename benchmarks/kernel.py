@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.collections import CollectionShape
+from benchmarks.collections import CHUNK_DOCUMENTS, CollectionShape
 from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
 from benchmarks.interleaved_rounds import PERCENTILES
@@ -124,7 +124,10 @@ def _collection_figures(
 ) -> dict[str, float]:
     rows = collection.rows()
     queries = load_queries(collection.query_file(query_set), 0, count)
-    counts = np.bincount(rows.indices, minlength=collection.vocabulary_size)
+    counts = np.zeros(collection.vocabulary_size, np.int64)
+    for first in range(0, rows.documents, CHUNK_DOCUMENTS):
+        chunk = rows.rows(first, min(first + CHUNK_DOCUMENTS, rows.documents))
+        counts += np.bincount(chunk.indices, minlength=len(counts))
     return {
         "postings": len(rows.indices),
         "active_dimensions": len(rows.indices) / rows.documents,

@@ -14,6 +14,7 @@ mpl.use("Agg")
 
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 Point = tuple[float, float]
 _COLORS = {
@@ -66,7 +67,11 @@ def _usual(results: Results) -> Iterator[str]:
 
 
 def _latency_by_documents(results: Results, path: Path) -> bool:
-    sets = [name for name in ("q6", "q40") if _label_curves(results, name)]
+    sets = [
+        name
+        for name in ("q6", "q40")
+        if max(map(len, _label_curves(results, name).values()), default=0) > 1
+    ]
     if not sets:
         return False
     figure, axes = plt.subplots(1, len(sets), figsize=(6 * len(sets), 4.5), squeeze=False)
@@ -169,10 +174,21 @@ def _lines(axis: Axes, curves: dict[str, list[Point]]) -> None:
 def _label(axis: Axes, abscissa: str, ordinate: str) -> None:
     axis.set_xscale("log")
     axis.set_yscale("log")
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_formatter(FuncFormatter(_short))
+        one.set_minor_formatter(NullFormatter())
     axis.set_xlabel(abscissa)
     axis.set_ylabel(ordinate)
     axis.grid(True, which="both", alpha=0.2)
     axis.legend(fontsize=8)
+
+
+def _short(value: float, position: int) -> str:
+    """100k for 100,000, and small numbers as people write them."""
+    for unit, letter in ((1e6, "m"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{letter}"
+    return f"{value:g}"
 
 
 def _color(label: str) -> str | None:
