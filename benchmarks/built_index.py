@@ -51,7 +51,7 @@ def built_index(
     with Worker(engine) as worker:
         if engine in OURS:
             # Ours alone compiles something for building; others would compile their search in vain.
-            worker.call("prepare", effort.build_limit_s)
+            worker.call("prepare")
         built, peak = worker.call_watched(
             "build",
             effort.build_limit_s,

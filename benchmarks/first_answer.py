@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from statistics import median
@@ -11,6 +12,7 @@ from typing import Any
 
 from benchmarks.effort import Effort
 
+_LIMIT_S = 120.0
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -22,7 +24,7 @@ def first_answer_seconds(
     The first process is not counted: it may fill those caches.
 
     Returns:
-        `median` and `all` (seconds), or None where a process failed or took over a minute.
+        `median` and `all` (seconds), or None where a process failed or took over two minutes.
     """
     command = [sys.executable, "-m", "benchmarks.first_answer_process", engine]
     command += [str(index.resolve()), str(queries.resolve()), str(effort.k)]
@@ -33,10 +35,14 @@ def first_answer_seconds(
             command, cwd=_ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         ) as process:
             assert process.stdout is not None
+            timer = threading.Timer(_LIMIT_S, process.kill)
+            timer.start()
             line = process.stdout.readline()
+            # Engines may print, too.
             while line and not line.startswith("first answer"):
                 line = process.stdout.readline()
             seconds.append(time.perf_counter() - begun)
+            timer.cancel()
         if not line:
             return None
     return {"median": median(seconds[1:]), "all": seconds}

@@ -111,7 +111,9 @@ def _collection(results: Results, name: str) -> Iterator[str]:
     )
     skipped = [record for record in records if "skipped" in record]
     yield from (f"- {record['engine']} was skipped: {record['skipped']}" for record in skipped)
-    if skipped:
+    noted = [record for record in records if "notes" in record]
+    yield from (f"- {record['engine']}, {note}" for record in noted for note in record["notes"])
+    if skipped or noted:
         yield ""
 
 

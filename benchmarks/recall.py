@@ -34,24 +34,36 @@ def tuned_settings(
     count: int,
     k: int,
     limit_s: float,
-) -> dict[float, dict[str, Any]]:
+) -> tuple[dict[float, dict[str, Any]], str | None]:
     """For each recall, the setting that reached it in the least time on the tuning queries.
 
-    The worker was asked the tuning queries before. A recall that no setting reaches, in the time
-    that there is, is left out.
+    The worker was asked the tuning queries before.
+
+    Returns:
+        (recall -> setting, what became of recalls that no setting reached within `limit_s`).
     """
     end = time.monotonic() + limit_s
-    tried: list[tuple[float, float, dict[str, Any]]] = []
-    for setting in worker.call("settings"):
+    reaching: list[tuple[float, float, dict[str, Any]]] = []
+    best = tried = 0.0
+    settings = worker.call("settings")
+    for setting in settings:
         if time.monotonic() > end:
             break
         answers = worker.call("answers", setting=setting, count=count, k=k)
-        elapsed = worker.call("round", setting=setting, k=k, budget_s=2.0)
         recall = judged(oracle, answers)["recall"]
-        tried.append((float(np.mean(elapsed)), recall, setting))
+        best, tried = max(best, recall), tried + 1
+        if recall >= min(targets):
+            elapsed = worker.call("round", setting=setting, k=k, budget_s=2.0)
+            reaching.append((float(np.mean(elapsed)), recall, setting))
     chosen: dict[float, dict[str, Any]] = {}
     for target in targets:
-        reaching = [(cost, setting) for cost, recall, setting in tried if recall >= target]
-        if reaching:
-            chosen[target] = min(reaching, key=lambda one: one[0])[1]
-    return chosen
+        enough = [(cost, setting) for cost, recall, setting in reaching if recall >= target]
+        if enough:
+            chosen[target] = min(enough, key=lambda one: one[0])[1]
+    missed = ", ".join(f"{target:g}" for target in targets if target not in chosen)
+    if not missed:
+        return chosen, None
+    return chosen, (
+        f"no setting reached recall {missed} on the tuning queries; the best of "
+        f"{tried:.0f} of {len(settings)} reached {best:.4f}"
+    )

@@ -2,9 +2,10 @@
 
 A record is a JSON object: `engine`, `version`, `run` (when), `command`, `collection`, `effort`,
 `machine`, `queries` (set -> count and terms), and either `skipped` (why) or `build`, `load`,
-`first_answer_s` and `results`: set of queries -> label -> figures. A label is the engine's name,
-with the recall that an approximate one was set to. Figures hold `beside`: what the others gave in
-the same interleaved rounds, so that every ratio comes out of one record.
+`first_answer_s`, `notes` (what could not be measured) and `results`: set of queries -> label ->
+figures. A label is the engine's name, with the recall that an approximate one was set to. Figures
+hold `beside`: what the others gave in the same interleaved rounds, so that every ratio comes out of
+one record.
 """
 
 from __future__ import annotations

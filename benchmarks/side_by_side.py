@@ -24,6 +24,8 @@ from benchmarks.worker import Worker, WorkerError
 
 _ANCHOR = "sabana"
 _TUNING_LIMIT_S = 60.0
+# Compilation is no part of any figure, but it must end.
+_PREPARE_LIMIT_S = 900.0
 Tell = Callable[[str], None]
 
 
@@ -159,7 +161,7 @@ def _measure_group(
             worker = stack.enter_context(Worker(engine))
             runner = Runner(engine, worker, records[engine])
             try:
-                worker.call("prepare", effort.build_limit_s)
+                worker.call("prepare", _PREPARE_LIMIT_S)
                 tell(f"{name}: loading {engine}")
                 loaded = worker.call(
                     "load", effort.build_limit_s, folder=str(indexes[engine].resolve())
@@ -203,9 +205,11 @@ def _choose_variants(
     oracle = oracles.of(query_set, first, last)
     queries = str(file.resolve())
     runner.worker.call("ask", queries=queries, first=first, last=last)
-    chosen = tuned_settings(
+    chosen, missed = tuned_settings(
         runner.worker, oracle, kind.recall_targets, last - first, effort.k, _TUNING_LIMIT_S
     )
+    if missed is not None:
+        runner.figures.setdefault("notes", []).append(f"{query_set}: {missed}")
     runner.variants = {f"{runner.engine} {recall:g}": one for recall, one in chosen.items()}
 
 

@@ -69,11 +69,16 @@ def test_cheapest_setting_that_reaches_a_recall() -> None:
         for at in range(len(queries))
     ]
     worker: Any = _Pretender(best, {1: 1.0, 3: 2.0, 4: 9.0, 5: 5.0})
-    chosen = tuned_settings(worker, oracle, (0.5, 0.8, 1.0), 4, 5, 60.0)
+    chosen, missed = tuned_settings(worker, oracle, (0.5, 0.8, 1.0), 4, 5, 60.0)
     # Four of five are enough for 0.8, but five are found in less time.
     assert chosen == {0.5: {"found": 3}, 0.8: {"found": 5}, 1.0: {"found": 5}}
+    assert missed is None
     few: Any = _Pretender(best, {1: 1.0})
-    assert tuned_settings(few, oracle, (0.5,), 4, 5, 60.0) == {}
+    chosen, missed = tuned_settings(few, oracle, (0.2, 0.5), 4, 5, 60.0)
+    assert chosen == {0.2: {"found": 1}}
+    assert missed == (
+        "no setting reached recall 0.5 on the tuning queries; the best of 1 of 1 reached 0.2000"
+    )
     assert judged(oracle, worker.call("answers", setting={"found": 5}))["recall"] == 1.0
 
 
