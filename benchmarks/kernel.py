@@ -151,7 +151,7 @@ def show(report: dict[str, Any], console: Console) -> None:
     )
     table = Table(
         box=box.SIMPLE_HEAD,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),
         caption="one thread; medians over "
         f"{effort['rounds']} interleaved rounds; recall against exhaustive float64",
     )

@@ -64,6 +64,10 @@ def test_figures(report: dict[str, Any]) -> None:
 
 def test_table_holds_every_figure_uncut(report: dict[str, Any]) -> None:
     report = report | {"skipped": [{"name": "absent", "reason": "absent is not installed"}]}
+    wide = {"p50_us": 12345.6, "p95_us": 23456.7, "p99_us": 34567.8, "disk_bytes": 1_211_641_856}
+    budgeted = {**report["engines"][0], "name": "sabana-rho 0.985", **wide}
+    report["engines"] = [*report["engines"], budgeted]
+    report["ratios"] = {**report["ratios"], "sabana-rho 0.985": 0.0016}
     output = io.StringIO()
     show(report, Console(file=output, width=80))
     text = output.getvalue()
