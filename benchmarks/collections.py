@@ -52,6 +52,11 @@ class CsrRows(NamedTuple):
         """How many rows there are."""
         return len(self.indptr) - 1
 
+    @property
+    def bytes(self) -> int:
+        """What the three arrays take in memory."""
+        return self.indptr.nbytes + self.indices.nbytes + self.data.nbytes
+
     def rows(self, first: int, last: int) -> CsrRows:
         """Rows `first` to `last` (exclusive), as views but for `indptr`."""
         low, high = int(self.indptr[first]), int(self.indptr[last])

@@ -25,10 +25,15 @@ class ExhaustiveScores:
         weights = np.zeros((vocabulary_size, len(queries)))
         for at, query in enumerate(queries):
             weights[query[0], at] = query[1]
+        # Sparse times sparse visits only the postings of the queries' terms.
+        asked = csr_matrix(weights)
         best = np.zeros((0, len(queries)))
         for first in range(0, rows.documents, _CHUNK_DOCUMENTS):
             chunk = rows.rows(first, min(first + _CHUNK_DOCUMENTS, rows.documents))
-            best = np.concatenate([best, self._matrix(chunk) @ weights])
+            scores = (self._matrix(chunk) @ asked).toarray()
+            if len(scores) > k:
+                scores = -np.partition(-scores, k, axis=0)[:k]
+            best = np.concatenate([best, scores])
             best = -np.sort(-best, axis=0)[:k]
         self._best = best
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,15 @@ _ARRAYS = ("data", "indices", "indptr")
 
 
 class SpladeIndex(Contender):
-    """Its Numba retrieval function, called as its own `retrieve` does for an encoded query.
+    """Its Numba retrieval function, called as its own `retrieve` does for encoded queries.
 
     Its index is the CSC matrix as `.npy` files, written here as its `save` does, because its own
     `index` method wants a model and torch tensors.
     """
 
     name = "splade-index"
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Why it cannot be measured here, or None when it can."""
-        for module in ("splade_index", "scipy"):
-            if importlib.util.find_spec(module) is None:
-                return f"{module} is not installed: pip install -r benchmarks/requirements.txt"
-        return None
-
-    def version(self) -> str:
-        """Version of the engine."""
-        return importlib.metadata.version("splade-index")
+    package = "splade-index"
+    modules = ("splade_index", "scipy")
 
     def build(self, rows: CsrRows, vocabulary_size: int, folder: Path) -> None:
         """Convert to CSC and save."""
@@ -57,17 +46,21 @@ class SpladeIndex(Contender):
 
     def search(self, query: Query, k: int) -> Hits:
         """Search one query on one thread."""
+        return self.search_batch([query], k, 1)[0]
+
+    def search_batch(self, queries: Sequence[Query], k: int, threads: int) -> list[Hits]:
+        """Search by its own call, which takes many."""
         documents, scores = self._retrieve(
-            [query[0]],
-            [query[1]],
+            [terms for terms, _ in queries],
+            [weights for _, weights in queries],
             self._index,
             k=k,
             return_as="tuple",
-            n_threads=0,
+            n_threads=threads,
             dtype="float32",
             int_dtype="int32",
         )
-        return documents[0], scores[0]
+        return list(zip(documents, scores, strict=True))
 
     def score_error(self, query: Query) -> float:
         """What float32 sums of this many products may lose."""

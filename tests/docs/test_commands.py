@@ -19,6 +19,7 @@ PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob(
 SMALL = {
     "benchmarks.kernel": ["--documents", "2000", "--queries", "20", "--rounds", "1"],
     "benchmarks.build": ["--documents", "600", "--active-dims", "20", "--rounds", "1"],
+    "benchmarks.report": ["--scale", "smoke"],
     "benchmarks.encode": ["--documents", "30", "--rounds", "1", "--batch-sizes", "32"],
     "benchmarks.updates": [
         *("--documents", "600", "--active-dims", "20", "--commits", "3", "--batch", "50"),
