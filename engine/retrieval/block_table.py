@@ -24,7 +24,7 @@ class BlockTable:
 
     Attributes:
         blocks: (B, COLUMNS) int64, see `parameters`.
-        slots: (V, B) int32, position of a term in the directory of a block, -1 for none.
+        directory: (V, B, ENTRY_COLUMNS) int64, where each term is in each block, see `parameters`.
         verified: (V,) uint8.
     """
 
@@ -38,7 +38,9 @@ class BlockTable:
         ]
         vocabulary_size = snapshot.manifest.vocabulary_size
         self.blocks = np.zeros((len(places), parameters.COLUMNS), np.int64)
-        self.slots = np.full((vocabulary_size, len(places)), -1, np.int32)
+        # The entries of a term lie side by side, as queries read them block after block.
+        shape = (vocabulary_size, len(places), parameters.ENTRY_COLUMNS)
+        self.directory = np.zeros(shape, np.int64)
         self.verified = np.zeros(vocabulary_size, np.uint8)
         self._names = [(segment.record.number, number) for segment, number in places]
         # (V, B), which terms were verified in which block, here or by the table before.
@@ -50,9 +52,8 @@ class BlockTable:
             stored = read_block(segment, number, vocabulary_size)
             self._stored.append(stored)
             self._deleted.append(segment.deleted_in_block(number))
-            self.slots[stored.terms, at] = np.arange(len(stored.terms), dtype=np.int32)
             self._fill(at)
-        counts = self.blocks[:, parameters.DOCUMENT_COUNT]
+        counts = np.array([stored.documents for stored in self._stored], np.int64)
         self.blocks[:, parameters.FIRST_DOCUMENT] = np.cumsum(counts) - counts
         if before is not None and snapshot.shares_file_with(before._snapshot):
             columns = {name: at for at, name in enumerate(before._names)}
@@ -66,8 +67,10 @@ class BlockTable:
         Raises:
             IndexDamagedError: some are not what was written.
         """
-        for at in np.flatnonzero((self.slots[term] >= 0) & ~self._verified_in[term]):
-            if not self._stored[at].is_intact(int(self.slots[term, at])):
+        is_there = self.directory[term, :, parameters.EXTENT] != 0
+        for at in np.flatnonzero(is_there & ~self._verified_in[term]):
+            slot = int(np.searchsorted(self._stored[at].terms, term))
+            if not self._stored[at].is_intact(slot):
                 raise IndexDamagedError(
                     f"{self._where} is damaged: the postings of term {term} are not what was "
                     "written; index again, or restore a backup"
@@ -77,20 +80,24 @@ class BlockTable:
 
     def _fill(self, at: int) -> None:
         row, stored, deleted = self.blocks[at], self._stored[at], self._deleted[at]
-        arrays: tuple[tuple[int, npt.NDArray[Any]], ...] = (
-            (parameters.OFFSETS, stored.offsets),
-            (parameters.TERM_MAXIMA, stored.maxima),
-            (parameters.ROWS, stored.rows),
-            (parameters.POSTINGS, stored.postings),
-            (parameters.HIGH, stored.high),
-            (parameters.LOW, stored.low),
-            (parameters.DELETED, deleted),
-        )
-        for column, array in arrays:
-            row[column] = array.__array_interface__["data"][0]
+        high, low = _address(stored.high), _address(stored.low)
+        stride = row_stride(stored.documents)
+        row[parameters.DELETED] = _address(deleted)
         row[parameters.DELETED_COUNT] = len(deleted)
-        row[parameters.DOCUMENT_COUNT] = stored.documents
-        row[parameters.STRIDE] = row_stride(stored.documents)
-        row[parameters.TERMS_OF_BLOCK] = len(stored.terms)
-        row[parameters.POSTING_COUNT] = len(stored.postings)
-        row[parameters.DENSE_BYTES] = len(stored.high)
+        row[parameters.STRIDE] = stride
+        row[parameters.LOW_BEHIND_HIGH] = low - high
+        rows = stored.rows.astype(np.int64)
+        maxima = stored.maxima.astype(np.int64)
+        offsets = stored.offsets.astype(np.int64)
+        is_row = rows >= 0
+        lists = _address(stored.postings) + offsets[:-1] * stored.postings.itemsize
+        self.directory[stored.terms, at, parameters.ADDRESS] = np.where(
+            is_row, high + rows * stride, lists
+        )
+        self.directory[stored.terms, at, parameters.EXTENT] = np.where(
+            is_row, -maxima, (np.diff(offsets) << 16) + np.where(np.diff(offsets) > 0, maxima, 0)
+        )
+
+
+def _address(array: npt.NDArray[Any]) -> int:
+    return int(array.__array_interface__["data"][0])

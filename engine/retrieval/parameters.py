@@ -4,28 +4,43 @@ One array of int64, so that a call from Python costs one pointer whatever it han
 by both sides of the call, and so by nothing that needs Numba.
 """
 
-from engine.storage.block import MAX_BLOCK_DOCUMENTS, ROW_ALIGNMENT
+from engine.storage.block import ROW_ALIGNMENT
 
 # Addresses and sizes of the block table.
-BLOCKS, BLOCK_COUNT, SLOTS, VOCABULARY, VERIFIED = range(5)
+BLOCKS, BLOCK_COUNT, DIRECTORY, VOCABULARY, VERIFIED = range(5)
 # The query: addresses of terms (int32) and weights (float64), and their number.
 TERMS, WEIGHTS, TERM_COUNT = range(5, 8)
 # The answer: addresses of documents (int64) and scores (float64), and how many are wanted.
 DOCUMENTS, SCORES, K = range(8, 11)
-# Scratch: addresses of multipliers (int64), accumulator (int32), chunk maxima and top-k maxima.
-MULTIPLIERS, ACCUMULATOR, MAXIMA, LARGEST = range(11, 15)
-# A batch: addresses of query starts (int64) and answer sizes (int64), and the queries' number.
-STARTS, SIZES, QUERY_COUNT = range(15, 18)
+# Scratch: addresses of multipliers (int64), accumulator (int32, all zero), stage (int32); of two
+# plans (int64), and their lists and rows (int64).
+MULTIPLIERS, ACCUMULATOR, STAGE, PLANS, LISTS, DENSE_ROWS = range(11, 17)
+# A batch: addresses of query starts (int64), answer sizes (int64) and units (float64), and the
+# queries' number.
+STARTS, SIZES, UNIT_WEIGHTS, QUERY_COUNT = range(17, 21)
 # An explanation: block and local document, addresses of impacts and of units (int64).
-BLOCK, LOCAL_DOCUMENT, IMPACTS, UNITS = range(18, 22)
-LENGTH = 22
+BLOCK, LOCAL_DOCUMENT, IMPACTS, CONTRIBUTED = range(21, 25)
+# How candidates are taken out of a block: one of the three below.
+POLICY = 25
+LENGTH = 26
 
-# Columns of the block table (int64): addresses of a block's arrays, and its counts.
-OFFSETS, TERM_MAXIMA, ROWS, POSTINGS, HIGH, LOW, DELETED, DELETED_COUNT = range(8)
-DOCUMENT_COUNT, STRIDE, FIRST_DOCUMENT, TERMS_OF_BLOCK, POSTING_COUNT, DENSE_BYTES = range(8, 14)
-COLUMNS = 14
+BY_COST, ALWAYS_SWEEP, ALWAYS_WALK = range(3)
+
+# Columns of the block table (int64): address and number of the deleted documents of a block, its
+# documents in whole chunks, the number of its first document, and how far behind the high bytes of
+# a dense row its low bytes lie.
+DELETED, DELETED_COUNT, STRIDE, FIRST_DOCUMENT, LOW_BEHIND_HIGH = range(5)
+COLUMNS = 5
+
+# Columns of the directory (int64), one entry a term and block: the address of its posting list or
+# of the high bytes of its dense row; and 0 where it has neither, its postings x 65536 + its largest
+# impact, or minus the largest impact where it has a row.
+ADDRESS, EXTENT = range(2)
+ENTRY_COLUMNS = 2
 
 # Rows are padded to whole chunks, so that the kernels that look for the best need no tail.
 CHUNK = ROW_ALIGNMENT
-MAX_CHUNKS = MAX_BLOCK_DOCUMENTS // CHUNK
+STAGED_POSTINGS = 256
+# How many lists and rows a query has in a block, its postings, and bounds of their scores.
+PLAN_FIELDS = 5
 MAX_QUERY_TERMS = 1 << 16

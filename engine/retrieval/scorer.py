@@ -41,6 +41,9 @@ class Scorer:
         before: the scorer of an earlier commit; what it verified is not verified again.
     """
 
+    # How candidates are taken out of a block, see `parameters`; tests ask for each way.
+    _policy = at.BY_COST
+
     def __init__(self, snapshot: Snapshot, before: Scorer | None = None) -> None:
         self._table: BlockTable = BlockTable(snapshot, before._table if before else None)
         self._step = snapshot.manifest.quantization.step
@@ -92,6 +95,8 @@ class Scorer:
         documents = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k), np.float64)
         sizes = np.empty(len(queries), np.int64)
+        units = np.empty(len(queries), np.float64)
+        multipliers = np.empty(len(terms), np.int64)
         workspace = self._workspace()
         batch = workspace.parameters.copy()
         batch[[at.TERMS, at.WEIGHTS, at.TERM_COUNT]] = (
@@ -100,9 +105,10 @@ class Scorer:
             len(terms),
         )
         batch[[at.DOCUMENTS, at.SCORES, at.K]] = _address(documents), _address(scores), k
-        batch[[at.STARTS, at.SIZES, at.QUERY_COUNT]] = (
-            _address(starts), _address(sizes), len(queries),
+        batch[[at.STARTS, at.SIZES, at.UNIT_WEIGHTS, at.QUERY_COUNT]] = (
+            _address(starts), _address(sizes), _address(units), len(queries),
         )  # fmt: skip
+        batch[at.MULTIPLIERS] = _address(multipliers)
         self._search_batch(_address(batch), self._step)
         return [
             ScoredDocuments(documents[query, :size], scores[query, :size])
@@ -128,7 +134,7 @@ class Scorer:
         block = int(np.searchsorted(first, document, side="right")) - 1
         impacts = np.empty(len(terms), np.int64)
         units = np.empty(len(terms), np.int64)
-        workspace.parameters[[at.BLOCK, at.LOCAL_DOCUMENT, at.IMPACTS, at.UNITS]] = (
+        workspace.parameters[[at.BLOCK, at.LOCAL_DOCUMENT, at.IMPACTS, at.CONTRIBUTED]] = (
             block, document - int(first[block]), _address(impacts), _address(units),
         )  # fmt: skip
         unit = self._explain(workspace.address, self._step)
@@ -136,7 +142,7 @@ class Scorer:
 
     def distinct_terms(self) -> int:
         """Vocabulary entries that occur in any document."""
-        return int((self._table.slots >= 0).any(axis=1).sum())
+        return int((self._table.directory[:, :, at.EXTENT] != 0).any(axis=1).sum())
 
     def _verify(self, terms: Terms) -> None:
         for term in terms[self._table.verified[terms] == 0].tolist():
@@ -147,7 +153,7 @@ class Scorer:
         try:
             return self._local.workspace  # type: ignore[no-any-return]
         except AttributeError:
-            self._local.workspace = _Workspace(self._table)
+            self._local.workspace = _Workspace(self._table, self._policy)
             return self._local.workspace  # type: ignore[no-any-return]
 
 
@@ -159,25 +165,28 @@ class _Workspace:
         documents, scores: the answer, at least k long.
     """
 
-    def __init__(self, table: BlockTable) -> None:
+    def __init__(self, table: BlockTable, policy: int) -> None:
         self._terms = np.empty(0, np.int32)
         self._weights = np.empty(0, np.float64)
         self.documents = np.empty(0, np.int64)
         self.scores = np.empty(0, np.float64)
         self._scratch: tuple[npt.NDArray[Any], ...] = (
             np.empty(at.MAX_QUERY_TERMS, np.int64),
-            np.empty(MAX_BLOCK_DOCUMENTS, np.int32),
-            np.empty(at.MAX_CHUNKS, np.int32),
-            np.empty(at.MAX_CHUNKS, np.int32),
+            np.zeros(MAX_BLOCK_DOCUMENTS, np.int32),
+            np.empty(at.STAGED_POSTINGS, np.int32),
+            np.empty((2, at.PLAN_FIELDS), np.int64),
+            np.empty((2, at.MAX_QUERY_TERMS, 3), np.int64),
+            np.empty((2, at.MAX_QUERY_TERMS, 3), np.int64),
         )
         self.parameters = np.zeros(at.LENGTH, np.int64)
         self.address = _address(self.parameters)
         self.parameters[at.BLOCKS] = _address(table.blocks)
         self.parameters[at.BLOCK_COUNT] = len(table.blocks)
-        self.parameters[at.SLOTS] = _address(table.slots)
-        self.parameters[at.VOCABULARY] = len(table.slots)
+        self.parameters[at.DIRECTORY] = _address(table.directory)
+        self.parameters[at.VOCABULARY] = len(table.directory)
+        self.parameters[at.POLICY] = policy
         self.parameters[at.VERIFIED] = _address(table.verified)
-        names = (at.MULTIPLIERS, at.ACCUMULATOR, at.MAXIMA, at.LARGEST)
+        names = (at.MULTIPLIERS, at.ACCUMULATOR, at.STAGE, at.PLANS, at.LISTS, at.DENSE_ROWS)
         for name, array in zip(names, self._scratch, strict=True):
             self.parameters[name] = _address(array)
 
