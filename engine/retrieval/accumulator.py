@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.parameters import STAGED_POSTINGS
+from engine.retrieval.parameters import HIGH, MULTIPLIER, STAGED_POSTINGS
 from engine.retrieval.pointers import uint8_pointer
 from engine.retrieval.units import UNITS, high_multiplier
 
@@ -51,15 +51,15 @@ def add_rows(scores, rows, row_count, begin, end):  # type: ignore[no-untyped-de
     while at + 1 < row_count:
         _add_two_rows(
             part,
-            carray(uint8_pointer(rows[at, 0] + begin), size),
-            carray(uint8_pointer(rows[at + 1, 0] + begin), size),
-            high_multiplier(rows[at, 2]),
-            high_multiplier(rows[at + 1, 2]),
+            carray(uint8_pointer(rows[at, HIGH] + begin), size),
+            carray(uint8_pointer(rows[at + 1, HIGH] + begin), size),
+            high_multiplier(rows[at, MULTIPLIER]),
+            high_multiplier(rows[at + 1, MULTIPLIER]),
         )
         at += 2
     if at < row_count:
-        row = carray(uint8_pointer(rows[at, 0] + begin), size)
-        _add_row(part, row, high_multiplier(rows[at, 2]))
+        row = carray(uint8_pointer(rows[at, HIGH] + begin), size)
+        _add_row(part, row, high_multiplier(rows[at, MULTIPLIER]))
 
 
 @njit(nogil=True, error_model="numpy")

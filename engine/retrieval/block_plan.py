@@ -8,8 +8,15 @@ from numba import njit
 from engine.retrieval.parameters import (
     ADDRESS,
     EXTENT,
+    HIGH,
+    LINE,
+    LINES,
+    LOW,
     LOW_BEHIND_HIGH,
+    MULTIPLIER,
     PLAN_FIELDS,
+    ROW_LINES,
+    STRIDE,
 )
 from engine.retrieval.pointers import prefetch
 from engine.retrieval.units import contribution
@@ -17,7 +24,6 @@ from engine.retrieval.units import contribution
 # Bytes that are fetched of each list while other work goes on; the processor notices by itself that
 # a list is read on.
 _FETCHED_AHEAD = 512
-_LINE = 64
 
 # Fields of a plan.
 LISTS, ROWS, POSTINGS, LIST_BOUND, ROW_BOUND = range(PLAN_FIELDS)
@@ -34,9 +40,8 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
         multipliers: (T,) int64.
         plan: (PLAN_FIELDS,) int64, overwritten: how many lists and rows there are, the postings of
             the lists together, and units that no document exceeds in lists and in rows.
-        lists: (T, 3) int64, overwritten: address of each posting list, its postings and multiplier.
-        rows: (T, 3) int64, overwritten: addresses of the high and of the low bytes of each dense
-            row, and its multiplier.
+        lists: (T, LIST_COLUMNS) int64, overwritten.
+        rows: (T, ROW_COLUMNS) int64, overwritten.
     """
     list_count = 0
     row_count = 0
@@ -50,9 +55,13 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
         if extent == 0 or multiplier == 0:
             continue
         if extent < 0:
-            rows[row_count, 0] = address
-            rows[row_count, 1] = address + blocks[block, LOW_BEHIND_HIGH]
-            rows[row_count, 2] = multiplier
+            rows[row_count, HIGH] = address
+            rows[row_count, LOW] = address + blocks[block, LOW_BEHIND_HIGH]
+            rows[row_count, ROW_LINES] = directory[terms[at], block, LINES]
+            rows[row_count, MULTIPLIER] = multiplier
+            lines = rows[row_count, ROW_LINES]
+            for line in range(lines, lines + blocks[block, STRIDE] // LINE, LINE):
+                prefetch(line)  # type: ignore[call-arg]
             row_count += 1
             row_bound += max(contribution(multiplier, -extent), np.int64(0))
         else:
@@ -63,7 +72,7 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
             list_count += 1
             postings += count
             list_bound += max(contribution(multiplier, extent & 0xFFFF), np.int64(0))
-            for line in range(address, address + min(4 * count, _FETCHED_AHEAD), _LINE):
+            for line in range(address, address + min(4 * count, _FETCHED_AHEAD), LINE):
                 prefetch(line)  # type: ignore[call-arg]
     plan[LISTS] = list_count
     plan[ROWS] = row_count

@@ -48,6 +48,7 @@ class BlockTable:
         # The views keep what their addresses in the table point to.
         self._stored: list[StoredBlock] = []
         self._deleted: list[npt.NDArray[np.uint16]] = []
+        self._lines: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
         for at, (segment, number) in enumerate(places):
             stored = read_block(segment, number, vocabulary_size)
             self._stored.append(stored)
@@ -75,6 +76,13 @@ class BlockTable:
                     f"{self._where} is damaged: the postings of term {term} are not what was "
                     "written; index again, or restore a backup"
                 )
+        # Bounds of rows are not stored: they are found while the rows are read anyway.
+        for at in np.flatnonzero(self.directory[term, :, parameters.EXTENT] < 0):
+            stored = self._stored[at]
+            slot = int(np.searchsorted(stored.terms, term))
+            lines = _line_maxima(stored, int(stored.rows[slot]))
+            self._lines[int(term), int(at)] = lines
+            self.directory[term, at, parameters.LINES] = _address(lines)
         self._verified_in[term] = True
         self.verified[term] = 1
 
@@ -97,6 +105,14 @@ class BlockTable:
         self.directory[stored.terms, at, parameters.EXTENT] = np.where(
             is_row, -maxima, (np.diff(offsets) << 16) + np.where(np.diff(offsets) > 0, maxima, 0)
         )
+
+
+def _line_maxima(stored: StoredBlock, row: int) -> npt.NDArray[np.uint8]:
+    """Largest high byte of each line of a dense row, (stride / LINE,)."""
+    stride = row_stride(stored.documents)
+    high = stored.high[row * stride : (row + 1) * stride]
+    maxima: npt.NDArray[np.uint8] = high.reshape(-1, parameters.LINE).max(axis=1)
+    return maxima
 
 
 def _address(array: npt.NDArray[Any]) -> int:

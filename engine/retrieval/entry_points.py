@@ -17,8 +17,10 @@ from engine.retrieval.impacts import impacts_of
 from engine.retrieval.parameters import (
     COLUMNS,
     ENTRY_COLUMNS,
+    LIST_COLUMNS,
     MAX_QUERY_TERMS,
     PLAN_FIELDS,
+    ROW_COLUMNS,
     STAGED_POSTINGS,
 )
 from engine.retrieval.pointers import (
@@ -50,8 +52,8 @@ def _plans(p):  # type: ignore[no-untyped-def]
     """Room for two plans, so that one is made while the other is followed."""
     return (
         carray(int64_pointer(p[at.PLANS]), (2, PLAN_FIELDS)),
-        carray(int64_pointer(p[at.LISTS]), (2, MAX_QUERY_TERMS, 3)),
-        carray(int64_pointer(p[at.DENSE_ROWS]), (2, MAX_QUERY_TERMS, 3)),
+        carray(int64_pointer(p[at.LISTS]), (2, MAX_QUERY_TERMS, LIST_COLUMNS)),
+        carray(int64_pointer(p[at.DENSE_ROWS]), (2, MAX_QUERY_TERMS, ROW_COLUMNS)),
     )
 
 

@@ -33,10 +33,20 @@ DELETED, DELETED_COUNT, STRIDE, FIRST_DOCUMENT, LOW_BEHIND_HIGH = range(5)
 COLUMNS = 5
 
 # Columns of the directory (int64), one entry a term and block: the address of its posting list or
-# of the high bytes of its dense row; and 0 where it has neither, its postings x 65536 + its largest
-# impact, or minus the largest impact where it has a row.
-ADDRESS, EXTENT = range(2)
-ENTRY_COLUMNS = 2
+# of the high bytes of its dense row; 0 where it has neither, its postings x 65536 + its largest
+# impact, or minus the largest impact where it has a row; and once the term was verified the address
+# of the largest high byte of each line of its row.
+ADDRESS, EXTENT, LINES = range(3)
+ENTRY_COLUMNS = 3
+
+# Columns of a list that a query reads: its address, its postings, its multiplier.
+LIST_COLUMNS = 3
+# Columns of a row that a query reads: addresses of its high bytes, of its low bytes and of its
+# lines' maxima, and its multiplier.
+HIGH, LOW, ROW_LINES, MULTIPLIER = range(4)
+ROW_COLUMNS = 4
+# Documents of a line: their high bytes lie in one cache line.
+LINE = 64
 
 # Rows are padded to whole chunks, so that the kernels that look for the best need no tail.
 CHUNK = ROW_ALIGNMENT

@@ -175,8 +175,8 @@ class _Workspace:
             np.zeros(MAX_BLOCK_DOCUMENTS, np.int32),
             np.empty(at.STAGED_POSTINGS, np.int32),
             np.empty((2, at.PLAN_FIELDS), np.int64),
-            np.empty((2, at.MAX_QUERY_TERMS, 3), np.int64),
-            np.empty((2, at.MAX_QUERY_TERMS, 3), np.int64),
+            np.empty((2, at.MAX_QUERY_TERMS, at.LIST_COLUMNS), np.int64),
+            np.empty((2, at.MAX_QUERY_TERMS, at.ROW_COLUMNS), np.int64),
         )
         self.parameters = np.zeros(at.LENGTH, np.int64)
         self.address = _address(self.parameters)

@@ -39,7 +39,7 @@ def search_block(blocks, block, plan, lists, rows, heap, size, scores, staged, p
         posting_list = carray(uint32_pointer(lists[at, 0]), lists[at, 1])
         add_posting_list(scores, posting_list, lists[at, 2], staged)
     if walk_pays(
-        scores, lists, list_count, plan[POSTINGS], row_count, stride, limit - row_bound, policy
+        scores, lists, list_count, plan[POSTINGS], rows, row_count, row_bound, stride, limit, policy
     ):
         return walk(
             scores, lists, list_count, rows, row_count, row_bound,

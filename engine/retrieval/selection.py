@@ -11,14 +11,14 @@ import numpy as np
 from numba import carray, njit
 
 from engine.retrieval.accumulator import add_rows
-from engine.retrieval.dense_rows import add_cells, complete, row_shortfall
+from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row_shortfall
 from engine.retrieval.parameters import ALWAYS_SWEEP, ALWAYS_WALK, CHUNK
 from engine.retrieval.pointers import uint32_pointer
 from engine.retrieval.top_k import candidate_key, least_score, push
 
 # Costs in picoseconds, measured; only their ratios matter. Of a walk: a posting, and a cell of a
 # dense row that is looked up. Of a sweep: a document, and a document of a dense row.
-_POSTING, _LOOK_UP = 600, 6_000
+_POSTING, _LOOK_UP = 600, 20_000
 _DOCUMENT, _ROW_DOCUMENT = 55, 40
 # Candidates are counted in a sample of so many postings.
 _SAMPLE = 256
@@ -30,15 +30,17 @@ _LANES = 16
 
 @njit(nogil=True, error_model="numpy")
 def walk_pays(  # type: ignore[no-untyped-def]
-    scores, lists, list_count, posting_count, row_count, stride, threshold, policy
+    scores, lists, list_count, posting_count, rows, row_count, row_bound, stride, limit, policy
 ):
     """Whether to walk, for the rest of the block's work.
 
     Args:
-        threshold: what the lists must give a document that is to be a candidate. Below 1, a walk
-            would miss documents that are in no list.
+        row_bound: no document gets more units than this from the dense rows.
+        limit: units that a document must reach.
         policy: `BY_COST`, or what a test asks for.
     """
+    # What the lists must give a candidate. Below 1, a walk would miss documents that are in none.
+    threshold = limit - row_bound
     if threshold < 1 or policy == ALWAYS_SWEEP:
         return False
     if policy == ALWAYS_WALK:
@@ -53,7 +55,10 @@ def walk_pays(  # type: ignore[no-untyped-def]
     for at in range(list_count):
         posting_list = carray(uint32_pointer(lists[at, 0]), lists[at, 1])
         while place < len(posting_list):
-            found += scores[posting_list[place] & np.uint32(0xFFFF)] >= threshold
+            document = np.int64(posting_list[place] & np.uint32(0xFFFF))
+            score = np.int64(scores[document])
+            if score >= threshold:
+                found += bound_by_lines(rows, row_count, document, score) >= limit
             place += step
         # The sample goes on in the next list.
         place -= len(posting_list)
@@ -92,6 +97,8 @@ def walk(  # type: ignore[no-untyped-def]
                 continue
             total = np.int64(score)
             if row_count:
+                if bound_by_lines(rows, row_count, np.int64(document), total) < limit:
+                    continue
                 total = add_cells(rows, row_count, np.int64(document), total, limit)
                 if total < limit:
                     continue
