@@ -16,7 +16,7 @@ from engine.storage.manifest import Quantization
 # A dense row costs 2 bytes a document of the block, a posting list 4 bytes a posting. Below this
 # share of the documents a list is smaller and as fast; above it the row wins, because it is read
 # with SIMD while each posting is a scattered addition.
-DENSE_SHARE = 0.2
+DENSE_SHARE = 0.15
 MIN_DENSE_DOCUMENTS = 1024
 
 

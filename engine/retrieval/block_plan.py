@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
 from engine.retrieval.parameters import (
     ADDRESS,
+    DETAILS,
     EXTENT,
     HIGH,
     LINE,
-    LINES,
     LOW,
     LOW_BEHIND_HIGH,
     MULTIPLIER,
@@ -18,8 +18,9 @@ from engine.retrieval.parameters import (
     ROW_LINES,
     STRIDE,
 )
-from engine.retrieval.pointers import prefetch
+from engine.retrieval.pointers import prefetch, uint32_pointer
 from engine.retrieval.units import contribution
+from engine.storage.block import BANDS
 
 # Bytes that are fetched of each list while other work goes on; the processor notices by itself that
 # a list is read on.
@@ -30,7 +31,7 @@ LISTS, ROWS, POSTINGS, LIST_BOUND, ROW_BOUND = range(PLAN_FIELDS)
 
 
 @njit(nogil=True, error_model="numpy")
-def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):  # type: ignore[no-untyped-def]
+def plan_block(blocks, block, directory, terms, multipliers, cuts, plan, lists, rows):  # type: ignore[no-untyped-def]
     """Find what a query reads in a block, and begin to fetch it from memory.
 
     Args:
@@ -38,6 +39,7 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
         directory: (V, B, ENTRY_COLUMNS) int64.
         terms: (T,) int32, distinct.
         multipliers: (T,) int64.
+        cuts: (T,) int64, how many bands of a posting list are read, from the highest down.
         plan: (PLAN_FIELDS,) int64, overwritten: how many lists and rows there are, the postings of
             the lists together, and units that no document exceeds in lists and in rows.
         lists: (T, LIST_COLUMNS) int64, overwritten.
@@ -57,7 +59,7 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
         if extent < 0:
             rows[row_count, HIGH] = address
             rows[row_count, LOW] = address + blocks[block, LOW_BEHIND_HIGH]
-            rows[row_count, ROW_LINES] = directory[terms[at], block, LINES]
+            rows[row_count, ROW_LINES] = directory[terms[at], block, DETAILS]
             rows[row_count, MULTIPLIER] = multiplier
             lines = rows[row_count, ROW_LINES]
             for line in range(lines, lines + blocks[block, STRIDE] // LINE, LINE):
@@ -66,6 +68,11 @@ def plan_block(blocks, block, directory, terms, multipliers, plan, lists, rows):
             row_bound += max(contribution(multiplier, -extent), np.int64(0))
         else:
             count = extent >> 16
+            if cuts[at] < BANDS:
+                ends = carray(uint32_pointer(directory[terms[at], block, DETAILS]), BANDS)
+                count = np.int64(ends[cuts[at] - 1]) if cuts[at] else np.int64(0)
+                if count == 0:
+                    continue
             lists[list_count, 0] = address
             lists[list_count, 1] = count
             lists[list_count, 2] = multiplier

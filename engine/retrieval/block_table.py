@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.errors import IndexDamagedError
 from engine.retrieval import parameters
-from engine.storage.block import row_stride
+from engine.storage.block import BANDS, row_stride
 from engine.storage.snapshot import Snapshot
 from engine.storage.stored_block import StoredBlock, read_block
 
@@ -26,6 +26,8 @@ class BlockTable:
         blocks: (B, COLUMNS) int64, see `parameters`.
         directory: (V, B, ENTRY_COLUMNS) int64, where each term is in each block, see `parameters`.
         verified: (V,) uint8.
+        totals: (V,) int64, for terms whose bands were counted the address of (BANDS + 1,) int64:
+            largest impact in posting lists, and postings in the 1, 2, ... highest bands; else 0.
     """
 
     def __init__(self, snapshot: Snapshot, before: BlockTable | None = None) -> None:
@@ -42,13 +44,15 @@ class BlockTable:
         shape = (vocabulary_size, len(places), parameters.ENTRY_COLUMNS)
         self.directory = np.zeros(shape, np.int64)
         self.verified = np.zeros(vocabulary_size, np.uint8)
+        self.totals = np.zeros(vocabulary_size, np.int64)
         self._names = [(segment.record.number, number) for segment, number in places]
         # (V, B), which terms were verified in which block, here or by the table before.
         self._verified_in = np.zeros((vocabulary_size, len(places)), np.bool_)
         # The views keep what their addresses in the table point to.
         self._stored: list[StoredBlock] = []
         self._deleted: list[npt.NDArray[np.uint16]] = []
-        self._lines: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
+        self._details: dict[tuple[int, int], npt.NDArray[Any]] = {}
+        self._totals: dict[int, npt.NDArray[np.int64]] = {}
         for at, (segment, number) in enumerate(places):
             stored = read_block(segment, number, vocabulary_size)
             self._stored.append(stored)
@@ -80,11 +84,33 @@ class BlockTable:
         for at in np.flatnonzero(self.directory[term, :, parameters.EXTENT] < 0):
             stored = self._stored[at]
             slot = int(np.searchsorted(stored.terms, term))
-            lines = _line_maxima(stored, int(stored.rows[slot]))
-            self._lines[int(term), int(at)] = lines
-            self.directory[term, at, parameters.LINES] = _address(lines)
+            self._set_details(term, int(at), _line_maxima(stored, int(stored.rows[slot])))
         self._verified_in[term] = True
         self.verified[term] = 1
+
+    def count_bands(self, term: int) -> None:
+        """Find out how many postings a verified term has in each band, for budgets.
+
+        The index does not store it: it is found once a process, by reading the lists.
+        """
+        known = np.zeros(BANDS + 1, np.int64)
+        for at in np.flatnonzero(self.directory[term, :, parameters.EXTENT] > 0):
+            stored = self._stored[at]
+            slot = int(np.searchsorted(stored.terms, term))
+            postings = stored.postings[stored.offsets[slot] : stored.offsets[slot + 1]]
+            largest = int(stored.maxima[slot])
+            bands = (postings >> 16) * BANDS // (largest + 1)
+            counts = np.bincount(bands.astype(np.int64), minlength=BANDS)
+            ends = np.cumsum(counts[::-1])
+            self._set_details(term, int(at), ends.astype(np.uint32))
+            known[0] = max(known[0], largest)
+            known[1:] += ends
+        self.totals[term] = _address(self._totals.setdefault(int(term), known))
+
+    def _set_details(self, term: int, at: int, details: npt.NDArray[Any]) -> None:
+        # Another thread may follow the address of details that it has found before this one.
+        kept = self._details.setdefault((int(term), at), details)
+        self.directory[term, at, parameters.DETAILS] = _address(kept)
 
     def _fill(self, at: int) -> None:
         row, stored, deleted = self.blocks[at], self._stored[at], self._deleted[at]

@@ -12,6 +12,7 @@ import numpy as np
 from numba import carray, cfunc, njit, types
 
 from engine.retrieval import parameters as at
+from engine.retrieval.anytime import choose_bands, score_in_full
 from engine.retrieval.block_plan import plan_block
 from engine.retrieval.impacts import impacts_of
 from engine.retrieval.parameters import (
@@ -31,7 +32,7 @@ from engine.retrieval.pointers import (
 )
 from engine.retrieval.search_kernel import search_block, take_apart
 from engine.retrieval.units import contribution, query_multipliers
-from engine.storage.block import MAX_BLOCK_DOCUMENTS
+from engine.storage.block import BANDS, MAX_BLOCK_DOCUMENTS
 
 _SIGNATURE = types.float64(types.CPointer(types.int64), types.float64)  # type: ignore[no-untyped-call]
 
@@ -65,6 +66,16 @@ def _scratch(p):  # type: ignore[no-untyped-def]
     )
 
 
+@njit(nogil=True, error_model="numpy")
+def _choose(p, terms, multipliers, cuts):  # type: ignore[no-untyped-def]
+    """Write how many bands of each term are read."""
+    if p[at.HAS_BUDGET]:
+        totals = carray(int64_pointer(p[at.TOTALS]), p[at.VOCABULARY])
+        choose_bands(totals, terms, multipliers, p[at.BUDGET], p[at.SHARE], cuts)
+    else:
+        cuts[:] = BANDS
+
+
 def search(pointer: Any, step: Any) -> Any:
     """Search for one query.
 
@@ -88,19 +99,24 @@ def search(pointer: Any, step: Any) -> Any:
     blocks, directory = _blocks(p), _directory(p)
     plans, lists, rows = _plans(p)
     accumulator, staged = _scratch(p)
+    cuts = carray(int64_pointer(p[at.CUTS]), len(terms))
+    _choose(p, terms, multipliers, cuts)
     size = 0
     for block in range(len(blocks) + 1):
         if block < len(blocks):
             now = block & 1
             plan_block(
-                blocks, block, directory, terms, multipliers, plans[now], lists[now], rows[now]
-            )
+                blocks, block, directory, terms, multipliers, cuts,
+                plans[now], lists[now], rows[now],
+            )  # fmt: skip
         if block:
             now = (block - 1) & 1
             size = search_block(
                 blocks, block - 1, plans[now], lists[now], rows[now],
                 heap, size, accumulator, staged, p[at.POLICY],
             )  # fmt: skip
+    if p[at.HAS_BUDGET]:
+        size = score_in_full(blocks, directory, terms, multipliers, cuts, heap, size)
     take_apart(heap, size, unit, heap, scores)
     return np.float64(size)
 
@@ -124,9 +140,11 @@ def search_batch(pointer: Any, step: Any) -> Any:
     blocks, directory = _blocks(p), _directory(p)
     plans, lists, rows = _plans(p)
     accumulator, staged = _scratch(p)
+    cuts = carray(int64_pointer(p[at.CUTS]), len(terms))
     for query in range(queries):
         begin, end = starts[query], starts[query + 1]
         units[query] = query_multipliers(weights[begin:end], multipliers[begin:end]) * step
+        _choose(p, terms[begin:end], multipliers[begin:end], cuts[begin:end])
         sizes[query] = 0
     if p[at.K] == 0:
         return 0.0
@@ -136,7 +154,7 @@ def search_batch(pointer: Any, step: Any) -> Any:
             begin, end = starts[query], starts[query + 1]
             plan_block(
                 blocks, block, directory, terms[begin:end], multipliers[begin:end],
-                plans[now], lists[now], rows[now],
+                cuts[begin:end], plans[now], lists[now], rows[now],
             )  # fmt: skip
         if turn:
             now, block, query = (turn - 1) & 1, (turn - 1) // queries, (turn - 1) % queries
@@ -145,6 +163,12 @@ def search_batch(pointer: Any, step: Any) -> Any:
                 heaps[query], sizes[query], accumulator, staged, p[at.POLICY],
             )  # fmt: skip
     for query in range(queries):
+        if p[at.HAS_BUDGET]:
+            begin, end = starts[query], starts[query + 1]
+            sizes[query] = score_in_full(
+                blocks, directory, terms[begin:end], multipliers[begin:end], cuts[begin:end],
+                heaps[query], sizes[query],
+            )  # fmt: skip
         take_apart(heaps[query], sizes[query], units[query], heaps[query], scores[query])
     return 0.0
 

@@ -29,6 +29,7 @@ Entry = Callable[[int, float], float]
 ENTRY_NAMES = ("search", "search_batch", "explain")
 _SOURCES = (
     "accumulator.py",
+    "anytime.py",
     "block_plan.py",
     "dense_rows.py",
     "entry_points.py",

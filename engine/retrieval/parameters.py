@@ -22,7 +22,12 @@ STARTS, SIZES, UNIT_WEIGHTS, QUERY_COUNT = range(17, 21)
 BLOCK, LOCAL_DOCUMENT, IMPACTS, CONTRIBUTED = range(21, 25)
 # How candidates are taken out of a block: one of the three below.
 POLICY = 25
-LENGTH = 26
+# A budget: address of bands to read of each term (int64), all `BANDS` without a budget; address of
+# what is known of each term's bands (int64); most postings to read, or -1 for a share, in units of
+# 1 / SHARE_ONE. HAS_BUDGET is 0 where all is read.
+CUTS, TOTALS, HAS_BUDGET, BUDGET, SHARE = range(26, 31)
+LENGTH = 31
+SHARE_ONE = 1 << 30
 
 BY_COST, ALWAYS_SWEEP, ALWAYS_WALK = range(3)
 
@@ -34,9 +39,10 @@ COLUMNS = 5
 
 # Columns of the directory (int64), one entry a term and block: the address of its posting list or
 # of the high bytes of its dense row; 0 where it has neither, its postings x 65536 + its largest
-# impact, or minus the largest impact where it has a row; and once the term was verified the address
-# of the largest high byte of each line of its row.
-ADDRESS, EXTENT, LINES = range(3)
+# impact, or minus the largest impact where it has a row; and the address of details that are found
+# when they are first needed: the largest high byte of each line of a row (uint8), the postings in
+# the 1, 2, ... BANDS highest bands of a list (uint32).
+ADDRESS, EXTENT, DETAILS = range(3)
 ENTRY_COLUMNS = 3
 
 # Columns of a list that a query reads: its address, its postings, its multiplier.
