@@ -7,9 +7,9 @@ from numba import carray, njit
 
 from engine.retrieval.accumulator import add_posting_list
 from engine.retrieval.block_plan import LIST_BOUND, LISTS, POSTINGS, ROW_BOUND, ROWS
-from engine.retrieval.parameters import DELETED, DELETED_COUNT, FIRST_DOCUMENT, STRIDE
+from engine.retrieval.parameters import ALWAYS_SWEEP, DELETED, DELETED_COUNT, FIRST_DOCUMENT, STRIDE
 from engine.retrieval.pointers import uint16_pointer, uint32_pointer
-from engine.retrieval.selection import sweep, walk, walk_pays
+from engine.retrieval.selection import first_limit, sweep, walk, walk_pays
 from engine.retrieval.top_k import DOCUMENT_MASK, best_first, least_score
 
 
@@ -38,6 +38,8 @@ def search_block(blocks, block, plan, lists, rows, heap, size, scores, staged, p
     for at in range(list_count):
         posting_list = carray(uint32_pointer(lists[at, 0]), lists[at, 1])
         add_posting_list(scores, posting_list, lists[at, 2], staged)
+    if size == 0 and policy != ALWAYS_SWEEP:
+        limit = max(limit, first_limit(scores, lists, list_count, rows, row_count, deleted, heap))
     if walk_pays(
         scores, lists, list_count, plan[POSTINGS], rows, row_count, row_bound, stride, limit, policy
     ):
