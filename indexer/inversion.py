@@ -13,9 +13,9 @@ from engine.errors import UsageError
 from engine.storage.block import BANDS, MAX_BLOCK_DOCUMENTS, InvertedBlock, row_stride
 from engine.storage.manifest import Quantization
 
-# A dense row costs 2 bytes a document of the block, a posting list 4 bytes a posting. Below this
-# share of the documents a list is smaller and as fast; above it the row wins, because it is read
-# with SIMD while each posting is a scattered addition.
+# A dense row costs 2 bytes a document of the block, a posting list 4 bytes a posting, so up to half
+# of the documents a list is smaller. A row is faster, as it is read with SIMD, or only where a
+# candidate needs it, while each posting is a scattered addition. This share trades the two.
 DENSE_SHARE = 0.15
 MIN_DENSE_DOCUMENTS = 1024
 
