@@ -23,7 +23,7 @@ _DOCUMENT, _ROW_DOCUMENT = 90, 60
 # Candidates are counted in a sample of so many postings.
 _SAMPLE = 256
 # Documents that are tried for a first limit.
-_TRIED, _TRIED_A_HIT = 128, 16
+_TRIED, _TRIED_A_HIT = 32, 4
 # Documents that a sweep handles at once: their scores stay in the first-level cache.
 _TILE = 8 * CHUNK
 # The smallest part of a chunk that is looked at: one register of scores.
