@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from engine.errors import UsageError
 from engine.retrieval.parameters import MAX_QUERY_TERMS
-from engine.retrieval.scorer import Terms, Weights
+from engine.retrieval.scorer import Rho, Terms, Weights
 
 MAX_QUERY_CHARACTERS = 1 << 16
 LARGEST_QUERY_WEIGHT = 1e100
@@ -26,6 +26,23 @@ def refuse_impossible(k: int, offset: int) -> None:
         raise UsageError(f"k must be at least 1, not {k}")
     if offset < 0:
         raise UsageError(f"offset must not be negative, and is {offset}")
+
+
+def refuse_impossible_budget(rho: Rho | None) -> None:
+    """Check a budget of postings.
+
+    Raises:
+        UsageError: it is neither a whole number from 1 up nor a share above 0 and up to 1.
+    """
+    if rho is None:
+        return
+    is_number = isinstance(rho, int | np.integer) and not isinstance(rho, bool) and rho >= 1
+    is_share = isinstance(rho, float) and 0.0 < rho <= 1.0
+    if not (is_number or is_share):
+        raise UsageError(
+            "rho must be a whole number of postings from 1 up, or a share of them such as 0.5 (a "
+            f"float above 0 and up to 1.0), not {rho!r}"
+        )
 
 
 def checked_text(query: str) -> str:

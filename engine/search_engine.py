@@ -13,7 +13,12 @@ import numpy.typing as npt
 
 from engine.current_commit import CurrentCommit
 from engine.errors import UsageError
-from engine.query_input import checked_text, checked_vector, refuse_impossible
+from engine.query_input import (
+    checked_text,
+    checked_vector,
+    refuse_impossible,
+    refuse_impossible_budget,
+)
 from engine.results import Explanation, IndexInfo, SearchResults
 from engine.storage.unfinished_rebuild import unfinished_rebuild
 from engine.storage.writer_lock import writer_is_at_work
@@ -97,7 +102,13 @@ class SearchEngine:
         return True
 
     def search(
-        self, query: str, k: int = 10, *, offset: int = 0, explain: bool = False
+        self,
+        query: str,
+        k: int = 10,
+        *,
+        offset: int = 0,
+        explain: bool = False,
+        rho: float | None = None,
     ) -> SearchResults:
         """Search for a text.
 
@@ -106,17 +117,21 @@ class SearchEngine:
             k: how many hits, at least 1.
             offset: how many of the best hits to leave out before those.
             explain: tell with each hit which tokens matched.
+            rho: read at most so many postings, those that weigh most first: a whole number, or a
+                share of the query's as a float up to 1.0. Then some of the best documents may be
+                missed; the scores of those found stay exact. None finds the best, always.
 
         Raises:
-            UsageError: the query is empty or too long, `k` or `offset` make no sense, or the
+            UsageError: the query is empty or too long, `k`, `offset` or `rho` make no sense, or the
                 index was written from vectors without a model.
             IndexDamagedError: something that the query needs is not what was written.
         """
         begun = time.perf_counter()
         refuse_impossible(k, offset)
+        refuse_impossible_budget(rho)
         with self._current.use() as commit:
             terms, weights = commit.text_encoder().encode(checked_text(query))
-            found = commit.scorer.search(terms, weights, k + offset)
+            found = commit.scorer.search(terms, weights, k + offset, rho)
             return commit.results(query, terms, weights, found, offset, explain, begun)
 
     def search_batch(
@@ -127,10 +142,11 @@ class SearchEngine:
         threads: int = 1,
         offset: int = 0,
         explain: bool = False,
+        rho: float | None = None,
     ) -> list[SearchResults]:
         """Search for many texts; scoring runs on `threads` threads, without the interpreter lock.
 
-        Tokenizing uses all cores, whatever `threads` says.
+        Tokenizing uses all cores, whatever `threads` says. `rho` is that of `search`, a query.
 
         `took_ms` of each result is the time of the whole batch divided by its queries.
 
@@ -139,6 +155,7 @@ class SearchEngine:
         """
         begun = time.perf_counter()
         refuse_impossible(k, offset)
+        refuse_impossible_budget(rho)
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
         if isinstance(queries, str):
@@ -146,7 +163,7 @@ class SearchEngine:
         with self._current.use() as commit:
             encoder = commit.text_encoder()
             encoded = encoder.encode_batch([checked_text(query) for query in queries])
-            found = commit.scorer.search_batch(encoded, k + offset, threads)
+            found = commit.scorer.search_batch(encoded, k + offset, threads, rho)
             results = [
                 commit.results(query, terms, weights, hits, offset, explain, begun)
                 for query, (terms, weights), hits in zip(queries, encoded, found, strict=True)
@@ -165,6 +182,7 @@ class SearchEngine:
         *,
         offset: int = 0,
         explain: bool = False,
+        rho: float | None = None,
     ) -> SearchResults:
         """Search with a sparse query of one's own.
 
@@ -176,16 +194,18 @@ class SearchEngine:
             k: how many hits, at least 1.
             offset: how many of the best hits to leave out before those.
             explain: tell with each hit which terms matched.
+            rho: a budget of postings, see `search`.
 
         Raises:
             UsageError: the arrays do not fit together or hold impossible values.
         """
         begun = time.perf_counter()
         refuse_impossible(k, offset)
+        refuse_impossible_budget(rho)
         with self._current.use() as commit:
             width = commit.snapshot.manifest.vocabulary_size
             terms, values = checked_vector(term_ids, weights, width)
-            found = commit.scorer.search(terms, values, k + offset)
+            found = commit.scorer.search(terms, values, k + offset, rho)
             return commit.results("", terms, values, found, offset, explain, begun)
 
     def explain(self, query: str, id: str) -> Explanation:

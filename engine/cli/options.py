@@ -64,6 +64,39 @@ class Names(Text):
         return names
 
 
+class Budget(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A budget of postings: a whole number, or a share with a decimal point."""
+
+    name = "budget"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | float:
+        """Return an int from 1 up or a float above 0 and up to 1."""
+        try:
+            number = float(value) if "." in str(value) else int(value)
+        except ValueError:
+            number = 0
+        if number < 1 if isinstance(number, int) else not 0 < number <= 1:
+            self.fail(
+                f"{value!r} is neither a whole number of postings such as 20000 nor a share of "
+                "them such as 0.5",
+                param,
+                ctx,
+            )
+        return number
+
+
+def rho_option(command: Command) -> Command:
+    """Add `--rho` (passed as `rho`, None where it is left out)."""
+    return click.option(
+        "--rho",
+        type=Budget(),
+        metavar="N_OR_SHARE",
+        help="Read at most so many postings, or such a share of them (0.5): faster, not exact.",
+    )(command)
+
+
 def shared_options(command: Command) -> Command:
     """Add `--index` (passed as `index_path`, a Path) and `--json` (passed as `as_json`)."""
     command = click.option(

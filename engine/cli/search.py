@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.cli.examples import WithExamples
-from engine.cli.options import Names, Text, shared_options
+from engine.cli.options import Names, Text, rho_option, shared_options
 from engine.cli.outcome import complain
 from engine.cli.query_lines import QueryLine, read_query_lines
 from engine.errors import UsageError
@@ -25,6 +25,7 @@ class _Request:
     k: int
     offset: int
     explain: bool
+    rho: float | None
     as_json: bool
     fields: tuple[str, ...] | None
 
@@ -63,6 +64,7 @@ class _Request:
     metavar="NAMES",
     help="Fields of the documents to show, separated by commas; all if left out.",
 )
+@rho_option
 @shared_options
 def search(
     query: tuple[str, ...],
@@ -70,6 +72,7 @@ def search(
     offset: int,
     explain: bool,
     fields: tuple[tuple[str, ...], ...],
+    rho: float | None,
     index_path: Path,
     as_json: bool,
 ) -> int:
@@ -81,7 +84,7 @@ def search(
     from engine import SearchEngine
 
     names = tuple(chain.from_iterable(fields)) or None
-    request = _Request(k, offset, explain, as_json, names)
+    request = _Request(k, offset, explain, rho, as_json, names)
     with SearchEngine.open(index_path) as engine:
         if query == ("-",):
             return _answer_lines(engine, request)
@@ -92,7 +95,7 @@ def search(
 def _search(engine: SearchEngine, query: str, request: _Request) -> SearchResults:
     # People always see which words matched; programs ask for it.
     explain = request.explain or not request.as_json
-    return engine.search(query, request.k, offset=request.offset, explain=explain)
+    return engine.search(query, request.k, offset=request.offset, explain=explain, rho=request.rho)
 
 
 def _show(results: SearchResults, request: _Request) -> None:

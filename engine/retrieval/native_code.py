@@ -29,12 +29,18 @@ Entry = Callable[[int, float], float]
 ENTRY_NAMES = ("search", "search_batch", "explain")
 _SOURCES = (
     "accumulator.py",
+    "anytime.py",
+    "block_plan.py",
+    "dense_rows.py",
     "entry_points.py",
+    "impacts.py",
     "native_code.py",
     "parameters.py",
     "pointers.py",
     "search_kernel.py",
+    "selection.py",
     "top_k.py",
+    "units.py",
     "../storage/block.py",
 )
 # Numba's runtime, which its modules refer to on paths that our kernels never take: they neither

@@ -3,56 +3,64 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import carray, njit
 
-from engine.retrieval.accumulator import accumulate, block_bound, query_multipliers
-from engine.retrieval.top_k import DOCUMENT_MASK, best_first, select
+from engine.retrieval.accumulator import add_posting_list
+from engine.retrieval.block_plan import LIST_BOUND, LISTS, POSTINGS, ROW_BOUND, ROWS
+from engine.retrieval.parameters import ALWAYS_SWEEP, DELETED, DELETED_COUNT, FIRST_DOCUMENT, STRIDE
+from engine.retrieval.pointers import uint16_pointer, uint32_pointer
+from engine.retrieval.selection import first_limit, sweep, walk, walk_pays
+from engine.retrieval.top_k import DOCUMENT_MASK, best_first, least_score
 
 
 @njit(nogil=True, error_model="numpy")
-def search_exact(  # type: ignore[no-untyped-def]
-    blocks, slots, verified, step, terms, weights, documents, scores, scratch
-):
-    """Find the best `len(documents)` documents with a positive score.
+def search_block(blocks, block, plan, lists, rows, heap, size, scores, staged, policy):  # type: ignore[no-untyped-def]
+    """Offer the documents of a block to the heap of the best; returns the heap's new size.
 
     Args:
         blocks: (B, COLUMNS) int64 block table.
-        slots: (V, B) int32, position of a term in the directory of a block, -1 for none.
-        verified: (V,) uint8, which terms' postings were checked against their checksums.
-        step: float64, the quantization step.
-        terms: (T,) int32, distinct.
-        weights: (T,) float64.
-        documents: (k,) int64, overwritten with the hits, best first.
-        scores: (k,) float64, overwritten with their scores.
-        scratch: multipliers, accumulator, chunk maxima and top-k maxima to work in.
-
-    Returns:
-        How many hits were written, or -1 - t when term number t has not been verified.
+        plan, lists, rows: what `plan_block` found.
+        heap: (k,) int64 candidate keys, `size` of them; all of earlier blocks.
+        scores: accumulator, all zero, and so again afterwards.
+        staged: (STAGED_POSTINGS,) int32 to work in.
+        policy: how candidates are taken out, see `walk_pays`.
     """
-    for at in range(len(terms)):
-        if not verified[terms[at]]:
-            return -1 - at
-    all_multipliers, accumulated, maxima, largest = scratch
-    multipliers = all_multipliers[: len(terms)]
-    unit = query_multipliers(weights, multipliers) * step
-    # The heap of candidate keys lives in the output until the keys are taken apart.
-    heap = documents
-    k = len(heap)
-    size = 0
-    if k == 0:
-        return 0
-    for block in range(len(blocks)):
-        bound = block_bound(blocks, block, slots, terms, multipliers)
-        if bound <= 0 or (size == k and bound <= heap[0] >> 32):
-            continue
-        below, above = accumulate(blocks, block, slots, terms, multipliers, accumulated)
-        size = select(
-            blocks, block, slots, terms, multipliers, accumulated, below, above,
-            heap, size, maxima, largest,
+    list_count, row_count, row_bound = plan[LISTS], plan[ROWS], plan[ROW_BOUND]
+    limit = least_score(heap, size)
+    if size == len(heap):
+        # An equal score in a later document loses the tie, so it takes one unit more.
+        limit = max(limit, (heap[0] >> 32) + 1)
+    if plan[LIST_BOUND] + row_bound < limit:
+        return size
+    stride = blocks[block, STRIDE]
+    first_document = blocks[block, FIRST_DOCUMENT]
+    deleted = carray(uint16_pointer(blocks[block, DELETED]), blocks[block, DELETED_COUNT])
+    for at in range(list_count):
+        posting_list = carray(uint32_pointer(lists[at, 0]), lists[at, 1])
+        add_posting_list(scores, posting_list, lists[at, 2], staged)
+    if size == 0 and policy != ALWAYS_SWEEP:
+        limit = max(limit, first_limit(scores, lists, list_count, rows, row_count, deleted, heap))
+    if walk_pays(
+        scores, lists, list_count, plan[POSTINGS], rows, row_count, row_bound, stride, limit, policy
+    ):
+        return walk(
+            scores, lists, list_count, rows, row_count, row_bound,
+            deleted, first_document, limit, heap, size,
         )  # fmt: skip
+    return sweep(scores, stride, rows, row_count, deleted, first_document, limit, heap, size)
+
+
+@njit(nogil=True, error_model="numpy")
+def take_apart(heap, size, unit, documents, scores):  # type: ignore[no-untyped-def]
+    """Turn a heap into hits, best first; `documents` may be the heap itself.
+
+    Args:
+        unit: float64, the score of one unit.
+        documents: (k,) int64, overwritten.
+        scores: (k,) float64, overwritten.
+    """
     best_first(heap, size)
     for rank in range(size):
         key = heap[rank]
         documents[rank] = DOCUMENT_MASK - (key & DOCUMENT_MASK)
         scores[rank] = np.float64(key >> 32) * unit
-    return size

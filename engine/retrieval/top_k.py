@@ -1,4 +1,4 @@
-"""Selecting the k best documents of a block out of its accumulator.
+"""The best k candidates, kept in a min-heap of keys.
 
 A candidate is one int64 key, score in the upper half and the complement of the document number in
 the lower, so that the larger key is the better hit and ties go to the earlier document.
@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-
-from engine.retrieval.accumulator import DELETED_SCORE, complete_score
-from engine.retrieval.parameters import CHUNK, FIRST_DOCUMENT, STRIDE
 
 DOCUMENT_MASK = 0xFFFF_FFFF
 
@@ -57,36 +54,6 @@ def push(heap, size, key):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, error_model="numpy")
-def chunk_maxima(scores, maxima):  # type: ignore[no-untyped-def]
-    """Largest score of each chunk of 128 documents.
-
-    Written so that it compiles to SIMD: int32 throughout, one slice a chunk, no iterator.
-    """
-    for chunk in range(len(maxima)):
-        part = scores[chunk * CHUNK : (chunk + 1) * CHUNK]
-        largest = part[0]
-        for document in range(CHUNK):
-            score = part[document]
-            largest = score if score > largest else largest
-        maxima[chunk] = largest
-
-
-@njit(nogil=True, error_model="numpy")
-def kth_largest(values, k, scratch):  # type: ignore[no-untyped-def]
-    """The k-th largest of int32 values, or the smallest int32 where there are fewer.
-
-    Keeps the best k in a min-heap inside `scratch`, which is at least as long as `values`.
-    """
-    if k > len(values):
-        return np.int64(-(1 << 31))
-    heap = scratch[:k]
-    size = 0
-    for value in values:
-        size = push(heap, size, value)
-    return np.int64(heap[0])
-
-
-@njit(nogil=True, error_model="numpy")
 def best_first(heap, size):  # type: ignore[no-untyped-def]
     """Turn a min-heap of `size` keys into an array from the best to the worst, in place."""
     for last in range(size - 1, 0, -1):
@@ -95,39 +62,9 @@ def best_first(heap, size):  # type: ignore[no-untyped-def]
         heap[last] = smallest
 
 
-@njit(nogil=True, error_model="numpy")
-def select(  # type: ignore[no-untyped-def]
-    blocks, block, slots, terms, multipliers, scores, below, above, heap, size, maxima, scratch
-):
-    """Offer the documents of an accumulated block to the heap; returns the heap's new size.
-
-    k documents have true scores of at least the k-th largest chunk maximum less `below`, so a
-    document can enter the top k only when its score plus `above` reaches that: only chunks whose
-    maximum does are looked at.
-    """
-    k = len(heap)
-    chunks = blocks[block, STRIDE] // CHUNK
-    first_document = blocks[block, FIRST_DOCUMENT]
-    chunk_maxima(scores, maxima[:chunks])
-    limit = max(
-        kth_largest(maxima[:chunks], k, scratch) - below - above,
-        np.int64(1) - above,
-    )
-    if size == k:
-        # An equal score in a later document loses the tie, so it takes one unit more.
-        limit = max(limit, (heap[0] >> 32) + 1 - above)
-    for chunk in range(chunks):
-        if maxima[chunk] < limit:
-            continue
-        for document in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-            score = np.int64(scores[document])
-            if score < limit or score == DELETED_SCORE:
-                continue
-            if above > 0:
-                score = complete_score(blocks, block, slots, terms, multipliers, document, score)
-            if score <= 0:
-                continue
-            size = push(heap, size, candidate_key(score, first_document + document))
-            if size == k:
-                limit = max(limit, (heap[0] >> 32) + 1 - above)
-    return size
+@njit(nogil=True, error_model="numpy", inline="always")
+def least_score(heap, size):  # type: ignore[no-untyped-def]
+    """Units that a document must reach to be a hit, or to replace the worst of a full heap."""
+    if size == len(heap):
+        return max(heap[0] >> 32, np.int64(1))
+    return np.int64(1)

@@ -132,6 +132,21 @@ def test_batches_equal_single_searches(opened: SearchEngine) -> None:
     assert opened.search_batch([]) == []
 
 
+def test_a_budget_of_all_postings_is_exact(opened: SearchEngine) -> None:
+    exact = opened.search("sábana queen")
+    for rho in (1.0, 1_000_000):
+        found = opened.search("sábana queen", rho=rho)
+        batch = opened.search_batch(["sábana queen"], rho=rho)[0]
+        for hits in (found.hits, batch.hits):
+            assert [(hit.id, hit.score) for hit in hits] == [
+                (hit.id, hit.score) for hit in exact.hits
+            ]
+    few = opened.search("sábana queen", rho=1)
+    scores = {hit.id: hit.score for hit in exact.hits}
+    assert few.hits
+    assert all(hit.score == pytest.approx(scores[hit.id]) for hit in few.hits)
+
+
 def test_negative_static_weights_count_against(opened: SearchEngine) -> None:
     results = opened.search("sabanas queen")
     assert [hit.id for hit in results] == ["c", "a"]
@@ -179,6 +194,10 @@ def test_documents_by_id(opened: SearchEngine) -> None:
         ({"query": "queen", "k": 0}, "k must be at least 1"),
         ({"query": "queen", "k": -3}, "k must be at least 1"),
         ({"query": "queen", "offset": -1}, "offset must not be negative"),
+        ({"query": "queen", "rho": 0}, "rho must be a whole number of postings"),
+        ({"query": "queen", "rho": 1.5}, "a share of them such as 0.5"),
+        ({"query": "queen", "rho": True}, "not True"),
+        ({"query": "queen", "rho": float("nan")}, "not nan"),
     ],
 )
 def test_impossible_searches(

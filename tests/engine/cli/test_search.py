@@ -47,6 +47,17 @@ def test_fields_and_offset(shop: Path) -> None:
     assert set(rest[0]["document"]) <= {"title", "price"}
 
 
+def test_a_budget_of_postings(shop: Path) -> None:
+    exact = engine("search", "queen cotton", "--json", cwd=shop).json["hits"]
+    for rho in ("1.0", "100000"):
+        found = engine("search", "queen cotton", "--json", "--rho", rho, cwd=shop).json["hits"]
+        assert found == exact
+    for rho in ("0", "2.5", "-1", "half", "0.0"):
+        outcome = engine("search", "queen cotton", "--rho", rho, cwd=shop)
+        assert outcome.code == 2
+        assert "neither a whole number of postings" in outcome.err
+
+
 def test_people_see_rank_score_id_title_and_matched_words(shop: Path) -> None:
     outcome = engine("search", "queen", "cotton", "-k", "2", cwd=shop)
     assert outcome.code == 0

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from engine.retrieval.accumulator import LARGEST_SCORE, UNITS
+from engine.retrieval.units import LARGEST_SCORE, UNITS
 
 Float = npt.NDArray[np.float64]
 

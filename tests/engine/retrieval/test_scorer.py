@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from engine.retrieval import parameters
 from engine.retrieval.scorer import ScoredDocuments, Scorer
 from engine.storage.manifest import Quantization
 from engine.storage.segment_content import SegmentContent
@@ -112,14 +113,26 @@ def storage(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     yield request.param
 
 
+@pytest.fixture(
+    params=[parameters.BY_COST, parameters.ALWAYS_SWEEP, parameters.ALWAYS_WALK],
+    ids=["by cost", "sweep", "walk"],
+)
+def policy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """How candidates are taken out of a block: as the cost says, or one way wherever it can."""
+    monkeypatch.setattr(Scorer, "_policy", request.param)
+    yield request.param
+
+
 @pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
-def test_equals_exhaustive_scoring(storage: str, search: Search, data: st.DataObject) -> None:
+def test_equals_exhaustive_scoring(
+    storage: str, policy: int, search: Search, data: st.DataObject
+) -> None:
     matrix, max_weight = data.draw(collections())
     documents, width = matrix.shape
     cuts = data.draw(st.lists(st.integers(0, documents), max_size=3))
@@ -178,7 +191,7 @@ def _large(
 
 
 @pytest.mark.parametrize("k", [1, 10, 100, 700, 80_000])
-def test_large_blocks_equal_exhaustive_scoring(tmp_path: Path, k: int) -> None:
+def test_large_blocks_equal_exhaustive_scoring(tmp_path: Path, policy: int, k: int) -> None:
     """Two blocks of one segment, with dense rows and lists, full chunks and a ragged end."""
     rng = np.random.default_rng(7)
     documents, width, block_size = 70_001, 60, 65_536
