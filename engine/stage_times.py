@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from engine.query_input import checked_text, refuse_impossible
+from engine.query_input import checked_text, refuse_impossible, refuse_impossible_budget
 from engine.results import SearchResults
 from engine.search_engine import SearchEngine
 
@@ -31,7 +31,9 @@ class StageTimes:
     rest: int
 
 
-def time_stages(engine: SearchEngine, query: str, k: int = 10) -> tuple[SearchResults, StageTimes]:
+def time_stages(
+    engine: SearchEngine, query: str, k: int = 10, rho: float | None = None
+) -> tuple[SearchResults, StageTimes]:
     """Search as `SearchEngine.search` does, with a clock between the stages.
 
     Raises:
@@ -39,6 +41,7 @@ def time_stages(engine: SearchEngine, query: str, k: int = 10) -> tuple[SearchRe
     """
     begun = perf_counter_ns()
     refuse_impossible(k, 0)
+    refuse_impossible_budget(rho)
     with engine._current.use() as commit:
         encoder = commit.text_encoder()
         text = checked_text(query)
@@ -47,7 +50,7 @@ def time_stages(engine: SearchEngine, query: str, k: int = 10) -> tuple[SearchRe
         tokenized = perf_counter_ns()
         terms, weights = encoder.weigh(entries)
         looked_up = perf_counter_ns()
-        found = commit.scorer.search(terms, weights, k)
+        found = commit.scorer.search(terms, weights, k, rho)
         scored = perf_counter_ns()
         results = commit.results(query, terms, weights, found, 0, False, begun / 1e9)
         fetched = perf_counter_ns()

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from engine.cli.examples import WithExamples
-from engine.cli.options import TextPath, shared_options
+from engine.cli.options import TextPath, rho_option, shared_options
 
 
 def _cores() -> int:
@@ -67,6 +67,7 @@ def _cores() -> int:
     metavar="FILE",
     help="Draw the latencies as a PNG. Needs the extra [training].",
 )
+@rho_option
 @shared_options
 def bench(
     query_file: Path | None,
@@ -74,6 +75,7 @@ def bench(
     threads: int,
     rounds: int,
     plot: Path | None,
+    rho: float | None,
     index_path: Path,
     as_json: bool,
 ) -> None:
@@ -81,7 +83,7 @@ def bench(
 
     Latency is what a program sees that has the index open: from the text of a query to the
     documents of its hits. Shown beside it are queries a second, one by one and in batches, and how
-    long each stage of a search takes.
+    long each stage of a search takes; with --rho also what share of the exact hits it finds.
     """
     from engine import SearchEngine
     from engine.cli.bench_measurement import Workload, measure
@@ -95,7 +97,7 @@ def bench(
     with SearchEngine.open(index_path) as engine:
         queries = draw_queries(engine) if query_file is None else read_queries(query_file)
         with waiting("measuring"):
-            found = measure(engine, Workload(queries, k, threads, rounds))
+            found = measure(engine, Workload(queries, k, threads, rounds, rho))
         documents = len(engine)
     origin = "drawn from titles of the index" if query_file is None else f"of {query_file}"
     if plot is not None:

@@ -20,12 +20,13 @@ _PERCENTILES = (50, 95, 99)
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What is asked, how, and how often."""
+    """What is asked, how, and how often; `rho` as `SearchEngine.search` takes it."""
 
     queries: Sequence[str]
     k: int
     threads: int
     rounds: int
+    rho: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Measured:
         stages: mean milliseconds of a query by stage.
         throughput: queries a second, by how they are asked.
         without_hits: queries that found nothing.
+        recall: share of the exact hits that are found, 1 where nothing is left out.
     """
 
     workload: Workload
@@ -45,6 +47,7 @@ class Measured:
     stages: dict[str, float]
     throughput: dict[str, float]
     without_hits: int
+    recall: float = 1.0
 
     @property
     def percentiles(self) -> dict[str, float]:
@@ -82,6 +85,8 @@ class Measured:
             "without_hits": self.without_hits,
             "k": self.workload.k,
             "rounds": self.workload.rounds,
+            "rho": self.workload.rho,
+            "recall": round(self.recall, 5),
             "latency_ms": _rounded({**self.percentiles, "slowest": slowest}, 5),
             "slowest_query": query,
             "queries_a_second": _rounded(self.throughput, 1),
@@ -129,6 +134,7 @@ def measure(engine: SearchEngine, workload: Workload) -> Measured:
         ),
         throughput={name: float(np.median(values)) for name, values in rates.items()},
         without_hits=without_hits,
+        recall=1.0 if workload.rho is None else _recall(engine, workload),
     )
 
 
@@ -137,7 +143,7 @@ def _one_by_one(engine: SearchEngine, workload: Workload) -> npt.NDArray[np.floa
     times = np.empty(len(workload.queries))
     for at, query in enumerate(workload.queries):
         begun = time.perf_counter_ns()
-        for hit in engine.search(query, workload.k):
+        for hit in engine.search(query, workload.k, rho=workload.rho):
             _ = hit.document
         times[at] = time.perf_counter_ns() - begun
     return times / 1e6
@@ -148,7 +154,7 @@ def _in_batches(engine: SearchEngine, workload: Workload, threads: int) -> float
     begun = time.perf_counter()
     for at in range(0, len(workload.queries), _BATCH):
         some = workload.queries[at : at + _BATCH]
-        for results in engine.search_batch(some, workload.k, threads=threads):
+        for results in engine.search_batch(some, workload.k, threads=threads, rho=workload.rho):
             for hit in results:
                 _ = hit.document
     return time.perf_counter() - begun
@@ -159,7 +165,20 @@ def _by_stage(engine: SearchEngine, workload: Workload) -> tuple[npt.NDArray[np.
     times = np.empty((len(workload.queries), len(StageTimes.__slots__)))
     without_hits = 0
     for at, query in enumerate(workload.queries):
-        results, stages = time_stages(engine, query, workload.k)
+        results, stages = time_stages(engine, query, workload.k, workload.rho)
         times[at] = astuple(stages)
         without_hits += not results.hits
     return times / 1e6, without_hits
+
+
+def _recall(engine: SearchEngine, workload: Workload) -> float:
+    """Share of the exact hits of all queries that are found; of equal scores either is right."""
+    found = wanted = 0
+    for query in workload.queries:
+        exact = engine.search(query, workload.k).hits
+        if not exact:
+            continue
+        wanted += len(exact)
+        hits = engine.search(query, workload.k, rho=workload.rho).hits
+        found += sum(hit.score >= exact[-1].score for hit in hits)
+    return found / wanted if wanted else 1.0

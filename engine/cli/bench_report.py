@@ -42,6 +42,11 @@ def print_report(path: str, documents: int, origin: str, found: Measured) -> Non
         ),
         style="dim",
     )
+    if workload.rho is not None:
+        console.print(
+            plain(f"rho {workload.rho:g}: {found.recall:.4f} of the exact hits are found"),
+            style="dim",
+        )
     if found.without_hits:
         console.print(plain(f"{found.without_hits:,} of them found nothing"), style="dim")
     _print_part(console, "Latency of a query, from its text to its documents", _latency(found))

@@ -37,11 +37,12 @@ def test_figures_for_programs(shop: Path, queries: Path, serving: Serving) -> No
     options = ("--queries", queries, "--threads", "2", "--rounds", "3", "--json")
     found = serving("bench", *options, cwd=shop).json
     assert list(found) == [
-        *("index", "documents", "origin", "queries", "without_hits", "k", "rounds", "latency_ms"),
-        *("slowest_query", "queries_a_second", "stages_ms", "histogram", "software"),
+        *("index", "documents", "origin", "queries", "without_hits", "k", "rounds", "rho"),
+        *("recall", "latency_ms", "slowest_query", "queries_a_second", "stages_ms", "histogram"),
+        "software",
     ]
     assert (found["documents"], found["queries"], found["without_hits"]) == (10, 5, 1)
-    assert (found["k"], found["rounds"]) == (10, 3)
+    assert (found["k"], found["rounds"], found["rho"], found["recall"]) == (10, 3, None, 1.0)
     assert found["origin"] == f"of {queries}"
     latency = found["latency_ms"]
     assert list(latency) == ["p50", "p95", "p99", "mean", "slowest"]
@@ -56,6 +57,18 @@ def test_figures_for_programs(shop: Path, queries: Path, serving: Serving) -> No
     assert sum(bin["queries"] for bin in found["histogram"]) == 5
     assert found["histogram"][0]["from_ms"] > 0
     assert found["histogram"][-1]["to_ms"] == latency["slowest"]
+
+
+def test_a_budget_is_measured_with_what_it_loses(
+    shop: Path, queries: Path, serving: Serving
+) -> None:
+    options = ("--queries", queries, "--threads", "1", "--rounds", "1")
+    everything = serving("bench", *options, "--rho", "1.0", "--json", cwd=shop).json
+    assert (everything["rho"], everything["recall"]) == (1.0, 1.0)
+    one = serving("bench", *options, "--rho", "1", "--json", cwd=shop).json
+    assert one["rho"] == 1
+    assert 0 <= one["recall"] < 1, "one posting cannot find all hits of two queries"
+    assert "of the exact hits are found" in serving("bench", *options, "--rho", "1", cwd=shop).out
 
 
 def test_figures_for_people(shop: Path, queries: Path, serving: Serving) -> None:
