@@ -108,12 +108,15 @@ class StaticWeights:
             what they would weigh otherwise.
         function_word_weight: the factor; above 0, so that a query of such words alone finds
             something.
+        power: the saved weights are those of the training to this power; above 1 tells rare tokens
+            from frequent ones more clearly. A batch has few documents, a catalog many.
     """
 
     idf: bool = False
     idf_scale: float = 8.0
     function_words: tuple[str, ...] = ()
     function_word_weight: float = 0.02
+    power: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -290,7 +293,8 @@ def _problems(recipe: Recipe) -> Iterator[str]:
         yield "kl_temperature must be above 0"
     if recipe.steps < 0 or recipe.epochs <= 0:
         yield "steps must not be negative and epochs must be above 0"
-    for part in (recipe, recipe.optimizer, recipe.losses, recipe.checkpoints, recipe.mining):
+    parts = (recipe, recipe.optimizer, recipe.losses, recipe.static_weights)
+    for part in (*parts, recipe.checkpoints, recipe.mining):
         for item in dataclasses.fields(part):
             value = getattr(part, item.name)
             if not isinstance(value, int | float) or item.name == "dropout":

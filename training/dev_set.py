@@ -86,7 +86,7 @@ class _ExactSearch:
         self, model: TrainableSparseModel, documents: csr_matrix, ids: Sequence[str]
     ) -> None:
         self._model = model
-        self._weights = model.query_weights().detach().cpu().numpy()
+        self._weights = model.final_query_weights().cpu().numpy()
         self._by_term = documents.T.tocsr()
         self._ids = ids
 

@@ -65,6 +65,7 @@ class Trainer:
         multiplier = static_multiplier(self.model, recipe, examples)
         if multiplier is not None:
             self.model.set_static_multiplier(torch.from_numpy(multiplier))
+        self.model.static_power = recipe.static_weights.power
         _set_dropout(self.model, recipe.dropout)
         self.model.to(self._device)
         if self._device.type == "cpu" and dtype is torch.bfloat16:

@@ -18,7 +18,7 @@ def test_figures_are_those_of_evaluate(tmp_path: Path) -> None:
     model.train()
     figures = DevSet([DevCollection(str(shop))], seed=0).measure(model, None)
     assert model.training
-    report = evaluate(shop, SparseModel.load(tmp_path / "model", dtype="float32"))
+    report = evaluate(shop, SparseModel.load(tmp_path / "model"))
     card = report.systems[0].card()
     assert figures.by_collection["shop"] == pytest.approx(card["dot_ndcg@10_graded"], abs=1e-6)
     assert figures.active_dims["shop"] == pytest.approx(card["corpus_active_dims"])

@@ -69,7 +69,7 @@ def write_model(
 def _write_query_side(model: TrainableSparseModel, directory: Path) -> None:
     directory.mkdir()
     _write_json(directory / "config.json", {"frozen": False})
-    weights = model.query_weights().detach().float().cpu().contiguous()
+    weights = model.final_query_weights().float().cpu().contiguous()
     save_file({"weight": weights}, directory / "model.safetensors")
     # sentence-transformers would cut queries at this length; we never cut them.
     _write_tokenizer(model, directory, max(model.max_length, _LONGEST_QUERY))

@@ -38,6 +38,8 @@ class TrainableSparseModel(nn.Module):
         static_weights: learned part of the queries' weights.
         static_multiplier: fixed part, such as the inverse document frequency; the weight of a token
             is the product.
+        static_power: queries weigh their tokens by the product to this power once the model is
+            saved; in training by the product.
         max_length: longest document in tokens, special tokens included.
     """
 
@@ -59,6 +61,7 @@ class TrainableSparseModel(nn.Module):
         self.prompts = prompts or Prompts()
         self.double_log = double_log
         self.max_length = max_length
+        self.static_power = 1.0
         self.static_weights = nn.Parameter(static_weights.detach().clone().float())
         self.register_buffer("static_multiplier", torch.ones_like(self.static_weights))
         self.projection, self._place = _take_projection_off(masked_lm)
@@ -87,6 +90,11 @@ class TrainableSparseModel(nn.Module):
     def query_weights(self) -> torch.Tensor:
         """Return the weight of each token in a query, (V,) float32, with gradient."""
         return self.static_weights * self.static_multiplier
+
+    def final_query_weights(self) -> torch.Tensor:
+        """Return the weights (V,) float32 that are saved, without gradient."""
+        weights = self.query_weights().detach()
+        return weights.sign() * weights.abs() ** self.static_power
 
     def set_static_multiplier(self, multiplier: torch.Tensor) -> None:
         """Fix the multipliers (V,) of the static weights.

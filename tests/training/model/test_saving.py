@@ -57,6 +57,17 @@ def test_the_numbers_are_the_same_everywhere(tmp_path: Path, dtype: str, archite
     assert np.allclose(queries, indexed.encode_query(TEXTS).toarray(), atol=1e-5)
 
 
+def test_static_weights_are_saved_to_their_power(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "start")
+    with torch.no_grad():
+        model.static_weights[:3] = torch.tensor([-4.0, 0.0, 9.0])
+    model.static_power = 0.5
+    (tmp_path / "saved").mkdir()
+    write_model(model, tmp_path / "saved")
+    saved = SparseModel.load(tmp_path / "saved", dtype="float32").static_weights
+    assert np.allclose(saved[:3], [-2.0, 0.0, 3.0])
+
+
 def test_the_layout_is_that_of_the_embedded_model(tmp_path: Path) -> None:
     _, embedded = find_model_directory(None)
     write_model(sparse_model(tmp_path / "start"), tmp_path, dtype="float16", max_active_dims=7)
