@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.collections import CollectionShape, CsrRows, SyntheticCollection
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, machine_line
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -122,7 +122,7 @@ def _summary(threads: int, documents: int, rounds: list[dict[str, Any]]) -> dict
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print a report as tables for people."""
-    setting, machine, builds = report["setting"], report["machine"], report["builds"]
+    setting, builds = report["setting"], report["builds"]
     table = Table(
         box=box.SIMPLE_HEAD,
         title=f"{setting['documents']:,} documents x {setting['active_dimensions']} active "
@@ -156,12 +156,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         cells = [f"{column[stage]:,.2f}" if stage in column else "" for column in columns]
         where.add_row(stage, *cells)
     console.print(where)
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    console.print(
-        f"machine: {machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}; "
-        f"{machine['date']}; {versions}",
-        highlight=False,
-    )
+    console.print(machine_line(report["machine"]), highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -22,6 +23,7 @@ import engine.storage.environment
 import indexer.block_preparation
 import indexer.index_writer
 import indexer.inversion
+from benchmarks.process_memory import status_bytes
 from indexer import write_index
 
 # Enough documents for dense rows, so that every kernel is compiled and loaded beforehand.
@@ -72,18 +74,6 @@ class Stopwatch:
         return timed
 
 
-def resident_bytes(field: str) -> int:
-    """Memory of this process, shared pages included: `VmRSS` is now, `VmHWM` the most ever.
-
-    Linux only. What `getrusage` says may be the parent's, from before this program was loaded.
-    """
-    for line in Path("/proc/self/status").read_text().splitlines():
-        name, _, value = line.partition(":")
-        if name == field:
-            return int(value.split()[0]) * 1024
-    raise KeyError(field)
-
-
 def build(folder: Path, path: Path, vocabulary_size: int, threads: int) -> dict[str, Any]:
     """Build an index at `path` of what `build.write_rows` wrote to `folder`."""
     indptr, indices, data = (
@@ -98,7 +88,7 @@ def build(folder: Path, path: Path, vocabulary_size: int, threads: int) -> dict[
     warming = min(_WARMING_DOCUMENTS, shape[0])
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         write_index(Path(name) / "index", rows[:warming], ids[:warming])
-    before = resident_bytes("VmRSS")
+    before = status_bytes(os.getpid())["VmRSS"]
     stopwatch = Stopwatch()
     processor = time.process_time()
     begun = time.perf_counter()
@@ -116,7 +106,7 @@ def build(folder: Path, path: Path, vocabulary_size: int, threads: int) -> dict[
         "postings": int(rows.nnz),
         "csr_bytes": rows.data.nbytes + rows.indices.nbytes + rows.indptr.nbytes,
         "before_bytes": before,
-        "peak_bytes": resident_bytes("VmHWM"),
+        "peak_bytes": status_bytes(os.getpid())["VmHWM"],
         "file_bytes": (path / "data.mdb").stat().st_size,
     }
 

@@ -21,7 +21,14 @@ from benchmarks.machine import describe_machine
 from benchmarks.real_collection import missing_data, read_documents, read_queries, real_collection
 from benchmarks.stored_collection import StoredCollection
 
-_STAGES = ("tokenize", "look up", "score", "fetch", "rest")
+# Name in the report -> name in `StageTimes`. Decoding is no part of a search.
+_STAGES = {
+    "tokenize": "tokenize",
+    "look up": "look_up",
+    "score": "score",
+    "fetch": "fetch",
+    "rest": "rest",
+}
 
 
 def measure(documents: int, queries: int, rounds: int, cache: Path) -> dict[str, Any]:
@@ -34,36 +41,36 @@ def measure(documents: int, queries: int, rounds: int, cache: Path) -> dict[str,
         cache: where encoded collections and indexes are kept.
 
     Returns:
-        What `--json` prints; microseconds. `stages_us` are medians over queries: `tokenize`,
-        `look up` (of terms and weights), `score` (accumulate and select: one call of compiled
-        code), `fetch` (ids and documents of the hits), `rest` (what `search` takes beyond those:
-        checks, locks, result objects).
+        What `--json` prints; microseconds. `stages_us` are medians over queries of what
+        `engine.stage_times` tells: `tokenize`, `look up` (of weights), `score` (accumulate and
+        select: one call of compiled code), `fetch` (ids and documents of the hits), `rest` (checks
+        and locks).
     """
-    from engine.opened_commit import OpenedCommit
     from engine.search_engine import SearchEngine
+    from engine.stage_times import time_stages
 
     collection = real_collection(documents, cache / "collections")
     index = _index_of_texts(collection, documents, cache)
     texts = read_queries()["home-depot"][:queries]
     whole: list[list[float]] = []
-    kernel: list[list[float]] = []
     stages: list[dict[str, float]] = []
-    commit = OpenedCommit(index)
     with SearchEngine.open(index) as engine:
         for number in range(-1, rounds):
             gc.collect()
             gc.disable()
             searched = [_microseconds(engine.search, text) for text in texts]
-            scored, sums = _stages(commit, texts)
+            taken = [time_stages(engine, text)[1] for text in texts]
             gc.enable()
             if number >= 0:
                 whole.append(searched)
-                kernel.append(scored)
-                sums["rest"] = max(0.0, float(np.median(searched)) - sum(sums.values()))
-                stages.append(sums)
-    commit.end(wait=True)
+                stages.append(
+                    {
+                        label: float(np.median([getattr(times, name) for times in taken])) / 1e3
+                        for label, name in _STAGES.items()
+                    }
+                )
     p50, p95, p99 = np.median(np.percentile(whole, (50, 95, 99), axis=1), axis=1).tolist()
-    own = float(np.median(np.percentile(kernel, 50, axis=1)))
+    own = float(np.median([stage["score"] for stage in stages]))
     return {
         "documents": collection.documents,
         "queries": len(texts),
@@ -84,34 +91,6 @@ def _microseconds(search: Any, text: str) -> float:
     begun = time.perf_counter_ns()
     search(text)
     return (time.perf_counter_ns() - begun) / 1e3
-
-
-def _stages(commit: Any, texts: list[str]) -> tuple[list[float], dict[str, float]]:
-    """Time of scoring for each query, and the median of each stage."""
-    encoder, scorer = commit.text_encoder(), commit.scorer
-    clock = time.perf_counter_ns
-    steps = np.zeros((len(texts), 5), np.int64)
-    for at, text in enumerate(texts):
-        encoder.encode_ids(text)
-        steps[at, 0] = clock()
-        encoder.encode_ids(text)
-        steps[at, 1] = clock()
-        terms, weights = encoder.encode(text)
-        steps[at, 2] = clock()
-        found = scorer.search(terms, weights, 10)
-        steps[at, 3] = clock()
-        for rank, (document, score) in enumerate(
-            zip(found.documents.tolist(), found.scores.tolist(), strict=True), 1
-        ):
-            commit.hit(rank, document, score, None)
-        steps[at, 4] = clock()
-    tokenize, encode, score, fetch = (np.diff(steps, axis=1) / 1e3).T
-    return score.tolist(), {
-        "tokenize": float(np.median(tokenize)),
-        "look up": max(0.0, float(np.median(encode - tokenize))),
-        "score": float(np.median(score)),
-        "fetch": float(np.median(fetch)),
-    }
 
 
 def _index_of_texts(collection: StoredCollection, documents: int, cache: Path) -> Path:

@@ -16,7 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, machine_line
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -127,12 +127,9 @@ def show(report: dict[str, Any], console: Console) -> None:
             end_section=step in ("first_query", "first_answer"),
         )
     console.print(table)
-    machine = report["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     console.print(
         f"slowest of them: {report['slowest_first_answer_s'] * 1e3:,.1f} ms to the first answer\n"
-        f"machine: {machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}; "
-        f"{machine['date']}; {versions}",
+        f"{machine_line(report['machine'])}",
         highlight=False,
     )
 

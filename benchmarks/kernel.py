@@ -20,6 +20,7 @@ from benchmarks.collections import CHUNK_DOCUMENTS, CollectionShape
 from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
 from benchmarks.interleaved_rounds import PERCENTILES
+from benchmarks.machine import machine_line
 from benchmarks.side_by_side import compare
 from benchmarks.stored_collection import (
     QUERIES,
@@ -185,9 +186,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{collection['postings_per_query']:,.0f} a query; "
         f"{collection['terms_in_a_tenth_of_documents']} terms in more than a tenth of the "
         f"documents, the most frequent in {collection['largest_document_frequency']:.0%}\n"
-        f"machine: {machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}; "
-        f"{machine['date']}; "
-        + ", ".join(f"{name} {version}" for name, version in versions.items()),
+        f"{machine_line(machine | {'versions': versions})}",
         highlight=False,
     )
 

@@ -27,6 +27,15 @@ def describe_machine(*packages: str) -> dict[str, Any]:
     }
 
 
+def machine_line(machine: dict[str, Any]) -> str:
+    """What `describe_machine` found, on one line for people."""
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    return (
+        f"machine: {machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}; "
+        f"{machine['date']}; {versions}"
+    )
+
+
 def _cpu_model() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

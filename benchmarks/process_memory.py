@@ -34,14 +34,26 @@ def read_memory(process: int) -> ProcessMemory:
     Raises:
         OSError: there is no such process, or no `/proc`.
     """
+    sizes = status_bytes(process)
+    return ProcessMemory(sizes["RssAnon"], sizes["RssFile"] + sizes["RssShmem"])
+
+
+def status_bytes(process: int) -> dict[str, int]:
+    """Bytes by the names of Linux: `VmRSS` is all that is resident, `VmHWM` the most ever.
+
+    What `getrusage` says may be the parent's, from before this program was loaded.
+
+    Raises:
+        OSError: there is no such process, or no `/proc`.
+    """
     sizes = {}
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         name, _, value = line.partition(":")
-        if name in ("RssAnon", "RssFile", "RssShmem"):
+        if name.startswith(("Rss", "VmRSS", "VmHWM")):
             sizes[name] = int(value.split()[0]) * 1024
     if not sizes:
         raise ProcessLookupError(f"process {process} has ended")
-    return ProcessMemory(sizes["RssAnon"], sizes["RssFile"] + sizes["RssShmem"])
+    return sizes
 
 
 class PeakMemory:

@@ -184,7 +184,8 @@ def _measure_group(
                     runner.figures["skipped"] = str(error)
                     runners.remove(runner)
             tell(f"{name} {query_set}: {effort.rounds} rounds of " + ", ".join(answering))
-            _measure_rounds(asked, query_set, effort)
+            for failed in _measure_rounds(asked, query_set, effort):
+                runners.remove(failed)
 
 
 def _choose_variants(
@@ -229,11 +230,20 @@ def _judge_answers(runner: Runner, query_set: str, oracles: _Oracles, effort: Ef
             results[label] = {"setting": setting, **judged(oracle, answers)}
 
 
-def _measure_rounds(runners: Sequence[Runner], query_set: str, effort: Effort) -> None:
-    """Measure the latency and the throughput of all, side by side."""
+def _measure_rounds(runners: Sequence[Runner], query_set: str, effort: Effort) -> list[Runner]:
+    """Measure the latency and the throughput of all, side by side; returns those that failed.
+
+    The others are then measured without them.
+    """
     turns = [(runner, label) for runner in runners for label in runner.variants]
-    rounds = latencies(turns, effort)
-    batches = batch_rates(turns, effort)
+    try:
+        rounds = latencies(turns, effort)
+        batches = batch_rates(turns, effort)
+    except WorkerError as error:
+        failed = next(runner for runner in runners if runner.engine == error.engine)
+        failed.figures["skipped"] = str(error)
+        others = [runner for runner in runners if runner is not failed]
+        return [failed, *_measure_rounds(others, query_set, effort)]
     measured = {
         label: percentiles(rounds[label]) | {"batch_qps": batches[label]} for _, label in turns
     }
@@ -248,6 +258,7 @@ def _measure_rounds(runners: Sequence[Runner], query_set: str, effort: Effort) -
         # After its queries: what is mapped counts once it is read.
         memory, before = runner.worker.call("memory"), runner.memory_before
         runner.figures["load"]["added"] = {part: memory[part] - before[part] for part in memory}
+    return []
 
 
 def _query_figures(

@@ -26,7 +26,7 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 
 from benchmarks.collections import CollectionShape, Query, SyntheticCollection
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, machine_line
 from engine import SearchEngine, verify_index
 from indexer import IndexWriter, compact
 
@@ -231,7 +231,7 @@ def _verification(shop: Shop) -> dict[str, float]:
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print a report as a table for people."""
-    setting, machine = report["setting"], report["machine"]
+    setting = report["setting"]
     table = Table(
         box=box.SIMPLE_HEAD,
         padding=(0, 1),
@@ -271,12 +271,7 @@ def show(report: dict[str, Any], console: Console) -> None:
         f"{verification['deep_s_a_gigabyte']:.1f}",
         highlight=False,
     )
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    console.print(
-        f"machine: {machine['cpu']}, {machine['cores']} cores, load {machine['load_average']}; "
-        f"{machine['date']}; {versions}",
-        highlight=False,
-    )
+    console.print(machine_line(report["machine"]), highlight=False)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,7 +24,15 @@ _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RA
 
 
 class WorkerError(RuntimeError):
-    """A worker died or took too long; the message says in one line which engine and why."""
+    """A worker died or took too long; the message says in one line at what and why.
+
+    Attributes:
+        engine: whose worker it was.
+    """
+
+    def __init__(self, engine: str, message: str) -> None:
+        super().__init__(message)
+        self.engine = engine
 
 
 class Worker:
@@ -92,10 +100,11 @@ class Worker:
         if answer:
             return json.loads(answer)
         if is_late.is_set():
-            raise WorkerError(f"{command} took longer than {limit_s:.0f} s")
+            raise WorkerError(self._engine, f"{command} took longer than {limit_s:.0f} s")
         self._process.wait()
         self._reader.join()
-        raise WorkerError(f"{command} failed: {self._complaint or 'it died without a word'}")
+        reason = self._complaint or "it died without a word"
+        raise WorkerError(self._engine, f"{command} failed: {reason}")
 
     def call_watched(
         self, command: str, limit_s: float, **arguments: Any

@@ -7,7 +7,6 @@ run. One block ahead is enough, because writing takes longer than preparing, and
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -110,10 +109,3 @@ class BlocksAhead:
         _, job = self._started
         self._started = None
         return job.result()
-
-
-def usable_threads() -> int:
-    """How many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

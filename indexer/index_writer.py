@@ -16,7 +16,7 @@ from engine.storage.catalog_settings import CatalogSettings
 from engine.storage.manifest import MOST_TERMS, ModelRecord
 from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.unfinished_run import UnfinishedRun
-from indexer.block_preparation import usable_threads
+from engine.usable_cpus import usable_cpus
 from indexer.checked_input import (
     checked_documents,
     checked_hashes,
@@ -94,7 +94,7 @@ class IndexWriter:
         self._is_closed = False
         self._max_weight_before = self._store.manifest.quantization.max_weight
         try:
-            self._uncommitted = Uncommitted(self._store, threads or usable_threads())
+            self._uncommitted = Uncommitted(self._store, threads or usable_cpus())
         except BaseException:
             self._store.close()
             raise

@@ -105,7 +105,7 @@ class StaticWeights:
         idf_scale: the idf is divided by this.
         function_words: words that say nothing about what is searched for, such as "de" and
             "busco". Those that the tokenizer keeps whole begin at `function_word_weight` times
-            what they would weigh otherwise.
+            what they would weigh otherwise, unless the model has learned weights already.
         function_word_weight: the factor; above 0, so that a query of such words alone finds
             something.
         power: the saved weights are those of the training to this power; above 1 tells rare tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -60,20 +59,11 @@ class Sabana(Contender):
 
 
 class SabanaBudgeted(Sabana):
-    """The same with a budget of postings, `rho`, where the scorer takes one."""
+    """The same with a budget of postings, `rho`."""
 
     name = "sabana-rho"
     recall_targets: ClassVar[tuple[float, ...]] = (0.985,)
     _rho: float = 1.0
-
-    @classmethod
-    def missing(cls) -> str | None:
-        """Tell whether this checkout's scorer has budgets."""
-        from engine.retrieval.scorer import Scorer
-
-        if "rho" not in inspect.signature(Scorer.search).parameters:
-            return "the scorer of this checkout takes no budget of postings"
-        return None
 
     def settings(self) -> Sequence[Setting]:
         """Shares of a query's postings."""

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from engine.cli.examples import WithExamples
 from engine.cli.options import TextPath, rho_option, shared_options
-
-
-def _cores() -> int:
-    """Cores that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
+from engine.usable_cpus import usable_cpus
 
 
 @click.command(
@@ -48,7 +42,7 @@ def _cores() -> int:
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
-    default=_cores,
+    default=usable_cpus,
     show_default="all cores",
     metavar="N",
     help="How many threads score batches, beside one.",

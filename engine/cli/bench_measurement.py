@@ -36,7 +36,7 @@ class Measured:
     Attributes:
         latencies: (Q,) float64, milliseconds of each query from its text to its documents: the
             median over the rounds.
-        stages: mean milliseconds of a query by stage.
+        stages: milliseconds by stage: the mean over queries of medians over the rounds.
         throughput: queries a second, by how they are asked.
         without_hits: queries that found nothing.
         recall: share of the exact hits that are found, 1 where nothing is left out.

@@ -11,10 +11,13 @@ from engine.retrieval.parameters import (
     EXTENT,
     HIGH,
     LINE,
+    LIST,
+    LIST_MULTIPLIER,
     LOW,
     LOW_BEHIND_HIGH,
     MULTIPLIER,
     PLAN_FIELDS,
+    POSTING_COUNT,
     ROW_LINES,
     STRIDE,
 )
@@ -73,9 +76,9 @@ def plan_block(blocks, block, directory, terms, multipliers, cuts, plan, lists, 
                 count = np.int64(ends[cuts[at] - 1]) if cuts[at] else np.int64(0)
                 if count == 0:
                     continue
-            lists[list_count, 0] = address
-            lists[list_count, 1] = count
-            lists[list_count, 2] = multiplier
+            lists[list_count, LIST] = address
+            lists[list_count, POSTING_COUNT] = count
+            lists[list_count, LIST_MULTIPLIER] = multiplier
             list_count += 1
             postings += count
             list_bound += max(contribution(multiplier, extent & 0xFFFF), np.int64(0))

@@ -13,8 +13,8 @@ from engine.storage.block import BANDS, row_stride
 from engine.storage.snapshot import Snapshot
 from engine.storage.stored_block import StoredBlock, read_block
 
-# Of `slots` and of what was verified. A table may always have 2 GB: 10 blocks of the largest
-# vocabulary, 10,000 of a usual one.
+# Of the directory and of what was verified. A table may always have 2 GB: 5 blocks of the largest
+# vocabulary, 2,000 of a usual one.
 _BYTES_A_SLOT = 8 * parameters.ENTRY_COLUMNS + 1
 _MOST_BYTES = 2 << 30
 _MOST_SHARE = 4

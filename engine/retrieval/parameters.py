@@ -45,7 +45,9 @@ COLUMNS = 5
 ADDRESS, EXTENT, DETAILS = range(3)
 ENTRY_COLUMNS = 3
 
-# Columns of a list that a query reads: its address, its postings, its multiplier.
+# Columns of a list that a query reads: its address, how many of its postings are read, and its
+# multiplier.
+LIST, POSTING_COUNT, LIST_MULTIPLIER = range(3)
 LIST_COLUMNS = 3
 # Columns of a row that a query reads: addresses of its high bytes, of its low bytes and of its
 # lines' maxima, and its multiplier.

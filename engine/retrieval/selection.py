@@ -12,7 +12,14 @@ from numba import carray, njit
 
 from engine.retrieval.accumulator import add_rows
 from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row_shortfall
-from engine.retrieval.parameters import ALWAYS_SWEEP, ALWAYS_WALK, CHUNK
+from engine.retrieval.parameters import (
+    ALWAYS_SWEEP,
+    ALWAYS_WALK,
+    CHUNK,
+    LIST,
+    LIST_MULTIPLIER,
+    POSTING_COUNT,
+)
 from engine.retrieval.pointers import uint32_pointer
 from engine.retrieval.top_k import candidate_key, least_score, push
 
@@ -37,6 +44,11 @@ def walk_pays(  # type: ignore[no-untyped-def]
     """Whether to walk, for the rest of the block's work.
 
     Args:
+        scores: (stride,) int32 or longer, the accumulator, with the posting lists added.
+        lists, rows: (T, LIST_COLUMNS) and (T, ROW_COLUMNS) int64, of which the first `list_count`
+            and `row_count` are used.
+        posting_count: postings of the lists together.
+        stride: documents of the block in whole chunks.
         row_bound: no document gets more units than this from the dense rows.
         limit: units that a document must reach.
         policy: `BY_COST`, or what a test asks for.
@@ -55,7 +67,7 @@ def walk_pays(  # type: ignore[no-untyped-def]
     found = 0
     place = np.int64(0)
     for at in range(list_count):
-        posting_list = carray(uint32_pointer(lists[at, 0]), lists[at, 1])
+        posting_list = carray(uint32_pointer(lists[at, LIST]), lists[at, POSTING_COUNT])
         while place < len(posting_list):
             document = np.int64(posting_list[place] & np.uint32(0xFFFF))
             score = np.int64(scores[document])
@@ -80,15 +92,15 @@ def first_limit(scores, lists, list_count, rows, row_count, deleted, heap):  # t
     best = -1
     largest = np.int64(0)
     for at in range(list_count):
-        first = carray(uint32_pointer(lists[at, 0]), 1)[0]
-        contributed = lists[at, 2] * np.int64(first >> np.uint32(16))
+        first = carray(uint32_pointer(lists[at, LIST]), 1)[0]
+        contributed = lists[at, LIST_MULTIPLIER] * np.int64(first >> np.uint32(16))
         if contributed > largest:
             best, largest = at, contributed
-    if best < 0 or lists[best, 1] < len(heap):
+    if best < 0 or lists[best, POSTING_COUNT] < len(heap):
         return np.int64(0)
     size = 0
-    tried = min(lists[best, 1], _TRIED + _TRIED_A_HIT * len(heap))
-    for posting in carray(uint32_pointer(lists[best, 0]), tried):
+    tried = min(lists[best, POSTING_COUNT], _TRIED + _TRIED_A_HIT * len(heap))
+    for posting in carray(uint32_pointer(lists[best, LIST]), tried):
         document = posting & np.uint32(0xFFFF)
         score = np.int64(scores[document])
         limit = heap[0] + 1 if size == len(heap) else np.int64(1)
@@ -118,12 +130,16 @@ def walk(  # type: ignore[no-untyped-def]
     A score is taken out and zeroed at the first visit, so each document is offered once.
 
     Args:
+        scores, lists, rows: as in `walk_pays`; the scores are all zero afterwards.
+        deleted: (D,) uint16, ascending.
+        first_document: global number of the block's first document.
+        heap: (k,) int64 candidate keys, `size` of them.
         row_bound: no document gets more units than this from the dense rows.
         limit: units that a document must reach, at least 1 more than `row_bound`.
     """
     threshold = limit - row_bound
     for at in range(list_count):
-        for posting in carray(uint32_pointer(lists[at, 0]), lists[at, 1]):
+        for posting in carray(uint32_pointer(lists[at, LIST]), lists[at, POSTING_COUNT]):
             document = posting & np.uint32(0xFFFF)
             score = scores[document]
             scores[document] = 0
@@ -151,7 +167,8 @@ def sweep(  # type: ignore[no-untyped-def]
     """Add the dense rows and offer all documents to the heap; returns its new size.
 
     Args:
-        scores: the accumulator, with the posting lists added.
+        scores, rows, stride, deleted, first_document, heap: as in `walk_pays` and `walk`; the
+            scores are all zero afterwards.
         limit: units that a document must reach, at least 1.
     """
     above = row_shortfall(rows, row_count)

@@ -83,6 +83,12 @@ def test_skipped_record_replaces_none_that_was_measured(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "c" / "e.json").read_text())["command"] == "third"
 
 
+def test_engine_that_failed_after_its_recall_has_no_row(tmp_path: Path) -> None:
+    about = {"engine": "e", "collection": {"name": "c"}, "skipped": "round failed"}
+    save_records(tmp_path, [{**about, "results": {"q6": {"e": {"recall": 1.0}}}}], "command")
+    assert list(Results(tmp_path).rows("c", "q6")) == []
+
+
 def test_results_of_nothing(tmp_path: Path) -> None:
     results = Results(tmp_path)
     assert len(results) == 0

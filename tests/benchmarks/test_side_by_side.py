@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from benchmarks.collections import CollectionShape, SyntheticCollection
+from benchmarks.effort import Effort
 from benchmarks.exhaustive import ExhaustiveScores
-from benchmarks.interleaved_rounds import percentiles
+from benchmarks.interleaved_rounds import Runner, percentiles
 from benchmarks.recall import judged, tuned_settings
-from benchmarks.side_by_side import _groups
+from benchmarks.side_by_side import _groups, _measure_rounds
 from benchmarks.worker import Worker, WorkerError
 
 
@@ -80,6 +81,38 @@ def test_cheapest_setting_that_reaches_a_recall() -> None:
         "no setting reached recall 0.5 on the tuning queries; the best of 1 of 1 reached 0.2000"
     )
     assert judged(oracle, worker.call("answers", setting={"found": 5}))["recall"] == 1.0
+
+
+class _Mortal:
+    """Answers as a worker that dies in a round after so many calls."""
+
+    def __init__(self, engine: str, calls: int) -> None:
+        self._engine = engine
+        self._left = calls
+
+    def call(self, command: str, **arguments: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise WorkerError(self._engine, f"{command} failed: no more")
+        answers: dict[str, Any] = {"round": [1.0, 2.0], "batch": 0.5, "memory": {"file": 7}}
+        return answers[command]
+
+
+@pytest.mark.parametrize("calls", [0, 3, 5])
+def test_engine_that_fails_in_a_round_leaves_the_others_measured(calls: int) -> None:
+    def runner(engine: str, calls: int) -> Runner:
+        worker: Any = _Mortal(engine, calls)
+        figures = {"load": {}, "results": {"q6": {engine: {"recall": 1.0}}}}
+        return Runner(engine, worker, figures, {engine: {}}, {"file": 3})
+
+    sound, mortal = runner("sound", 1_000), runner("mortal", calls)
+    effort = Effort(rounds=2, batch_rounds=2)
+    assert _measure_rounds([sound, mortal], "q6", effort) == [mortal]
+    assert "failed: no more" in mortal.figures["skipped"]
+    assert "skipped" not in sound.figures
+    figures = sound.figures["results"]["q6"]["sound"]
+    assert (figures["p50_us"], set(figures["beside"])) == (1.5, {"sound"})
+    assert sound.figures["load"]["added"] == {"file": 4}
 
 
 def test_worker_that_fails_says_why() -> None:

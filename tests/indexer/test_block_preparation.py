@@ -19,7 +19,7 @@ from engine.errors import IndexWriteError, UsageError
 from engine.storage.environment import Environment
 from engine.storage.verification import verify_index
 from indexer import IndexWriter, write_index
-from indexer.block_preparation import rows_between, usable_threads
+from indexer.block_preparation import rows_between
 from indexer.checked_input import checked_vectors
 
 WIDTH = 50
@@ -155,7 +155,6 @@ def test_less_than_one_thread_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="at least 1, not 0"):
         IndexWriter(tmp_path / "index", vocabulary_size=WIDTH, threads=0)
     assert not (tmp_path / "index").exists()
-    assert usable_threads() >= 1
 
 
 def shuffled(vectors: csr_matrix) -> csr_matrix:
