@@ -27,6 +27,7 @@ _STAGES = {
     "look up": "look_up",
     "score": "score",
     "fetch": "fetch",
+    "decode": "decode",
     "rest": "rest",
 }
 

@@ -81,7 +81,9 @@ def test_end_to_end(data: Path, tmp_path: Path) -> None:
     report = measure(10, 2, 1, tmp_path / "cache")
     assert (report["documents"], report["queries"]) == (3, 2)
     assert report["ratio_to_kernel"] == pytest.approx(report["p50_us"] / report["kernel_p50_us"])
-    assert list(report["stages_us"]) == ["tokenize", "look up", "score", "fetch", "rest"]
+    assert list(report["stages_us"]) == [
+        *("tokenize", "look up", "score", "fetch", "decode", "rest")
+    ]
 
 
 def test_without_data_it_says_so(
