@@ -76,7 +76,7 @@ def test_postings_that_leave_their_block_are_damage(
     change(parts)
     parts["checksums"] = piece_checksums(
         *(parts[name] for name in ("offsets", "rows", "postings", "high", "low")),  # type: ignore[arg-type]
-        stride=row_stride(DOCUMENTS),
+        row_stride(DOCUMENTS),
     )
     reseal(tmp_path, {key: parts[name].tobytes() for name, key in names.items()})
     other = ROW_TERM if term == LIST_TERM else LIST_TERM
