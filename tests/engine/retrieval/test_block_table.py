@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from tests.engine.storage.resealing import payloads, reseal
 
 DOCUMENTS = 1100
 ROW_TERM, LIST_TERM = 0, 1
-Parts = dict[str, npt.NDArray[np.generic]]
+Parts = dict[str, npt.NDArray[Any]]
 
 
 def _behind_the_last_document(parts: Parts) -> None:
@@ -75,7 +76,11 @@ def test_postings_that_leave_their_block_are_damage(
     }
     change(parts)
     parts["checksums"] = piece_checksums(
-        *(parts[name] for name in ("offsets", "rows", "postings", "high", "low")),  # type: ignore[arg-type]
+        parts["offsets"],
+        parts["rows"],
+        parts["postings"],
+        parts["high"],
+        parts["low"],
         row_stride(DOCUMENTS),
     )
     reseal(tmp_path, {key: parts[name].tobytes() for name, key in names.items()})

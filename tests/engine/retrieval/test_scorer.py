@@ -284,11 +284,12 @@ def test_a_search_that_found_no_memory_leaves_no_address_of_what_is_gone(
             # No more than half of what there was no memory for.
             found = scorer.search(terms[:100], weights[:100], 150)
             assert found.documents.tolist() == list(range(150))
-            for name, array in {
+            arrays: dict[int, npt.NDArray[Any]] = {
                 parameters.TERMS: workspace._terms,
                 parameters.WEIGHTS: workspace._weights,
                 parameters.DOCUMENTS: workspace.documents,
                 parameters.SCORES: workspace.scores,
-            }.items():
+            }
+            for name, array in arrays.items():
                 assert workspace.parameters[name] == array.__array_interface__["data"][0]
             scorer._local.workspace = workspace = type(workspace)(scorer._table, 0)
