@@ -57,10 +57,15 @@ class OpenedCommit:
         model = self.snapshot.manifest.model
         if model is None:
             return None
-        if before is not None and before.snapshot.manifest.model == model:
+        if before is not None and before._has_query_side_of(self.snapshot):
             return before._encoder
         weights = self.snapshot.static_weights()
         return QueryEncoder(self.snapshot.tokenizer_json(), weights, model.query_prompt)
+
+    def _has_query_side_of(self, snapshot: Snapshot) -> bool:
+        """Whether a text is the same terms in another snapshot, and all of them are terms there."""
+        here, there = self.snapshot.manifest, snapshot.manifest
+        return here.model == there.model and here.vocabulary_size == there.vocabulary_size
 
     @property
     def is_inherited(self) -> bool:

@@ -14,8 +14,10 @@ LARGEST_QUERY_WEIGHT = 1e100
 SMALLEST_QUERY_WEIGHT = 1e-100
 
 
-def refuse_impossible(k: int, offset: int) -> None:
-    """Check what says which hits are wanted.
+def checked_range(k: int, offset: int) -> tuple[int, int]:
+    """Return what says which hits are wanted, as whole numbers of Python's own.
+
+    Those of NumPy overflow when they are added up, and kernels trust what they are asked for.
 
     Raises:
         UsageError: there are no such hits.
@@ -26,6 +28,7 @@ def refuse_impossible(k: int, offset: int) -> None:
         raise UsageError(f"k must be at least 1, not {k}")
     if offset < 0:
         raise UsageError(f"offset must not be negative, and is {offset}")
+    return int(k), int(offset)
 
 
 def refuse_impossible_budget(rho: Rho | None) -> None:

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from engine.current_commit import CurrentCommit
 from engine.errors import UsageError
 from engine.query_input import (
+    checked_range,
     checked_text,
     checked_vector,
-    refuse_impossible,
     refuse_impossible_budget,
 )
 from engine.results import Explanation, IndexInfo, SearchResults
@@ -127,7 +127,7 @@ class SearchEngine:
             IndexDamagedError: something that the query needs is not what was written.
         """
         begun = time.perf_counter()
-        refuse_impossible(k, offset)
+        k, offset = checked_range(k, offset)
         refuse_impossible_budget(rho)
         with self._current.use() as commit:
             terms, weights = commit.text_encoder().encode(checked_text(query))
@@ -154,7 +154,7 @@ class SearchEngine:
             UsageError: as `search`, and when `threads` is less than 1.
         """
         begun = time.perf_counter()
-        refuse_impossible(k, offset)
+        k, offset = checked_range(k, offset)
         refuse_impossible_budget(rho)
         if threads < 1:
             raise UsageError(f"threads must be at least 1, not {threads}")
@@ -200,7 +200,7 @@ class SearchEngine:
             UsageError: the arrays do not fit together or hold impossible values.
         """
         begun = time.perf_counter()
-        refuse_impossible(k, offset)
+        k, offset = checked_range(k, offset)
         refuse_impossible_budget(rho)
         with self._current.use() as commit:
             width = commit.snapshot.manifest.vocabulary_size

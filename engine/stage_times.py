@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import perf_counter_ns
 
-from engine.query_input import checked_text, refuse_impossible, refuse_impossible_budget
+from engine.query_input import checked_range, checked_text, refuse_impossible_budget
 from engine.results import SearchResults
 from engine.search_engine import SearchEngine
 
@@ -40,7 +40,7 @@ def time_stages(
         UsageError, IndexDamagedError: as `SearchEngine.search`.
     """
     begun = perf_counter_ns()
-    refuse_impossible(k, 0)
+    k, _ = checked_range(k, 0)
     refuse_impossible_budget(rho)
     with engine._current.use() as commit:
         encoder = commit.text_encoder()

@@ -82,7 +82,8 @@ class BlockTable:
         is_there = self.directory[term, :, parameters.EXTENT] != 0
         for at in np.flatnonzero(is_there & ~self._verified_in[term]):
             slot = int(np.searchsorted(self._stored[at].terms, term))
-            if not self._stored[at].is_intact(slot):
+            stored = self._stored[at]
+            if not (stored.is_intact(slot) and stored.is_within_bounds(slot)):
                 raise IndexDamagedError(
                     f"{self._where} is damaged: the postings of term {term} are not what was "
                     "written; index again, or restore a backup"

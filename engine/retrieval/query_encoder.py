@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from engine.errors import ModelError
+from engine.errors import ModelError, UsageError
 from engine.retrieval.known_words import KnownWords, splits_at_spaces
+from engine.retrieval.parameters import MAX_QUERY_TERMS
 
 
 class QueryEncoder:
@@ -72,7 +73,17 @@ class QueryEncoder:
         return set(self._token_ids(text)) - self._left_out if entries is None else entries
 
     def weigh(self, entries: set[int]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float64]]:
-        """The second step of `encode`: entries in order, and their weights."""
+        """The second step of `encode`: entries in order, and their weights.
+
+        Raises:
+            UsageError: they are more than can be searched for.
+        """
+        # A text of the longest may have more, where a tokenizer or a prompt makes them.
+        if len(entries) > MAX_QUERY_TERMS:
+            raise UsageError(
+                f"a query has at most {MAX_QUERY_TERMS} terms, and this one {len(entries)}; "
+                "shorten it"
+            )
         terms = np.array(sorted(entries), np.int32)
         try:
             return terms, self._weights.take(terms)

@@ -206,6 +206,7 @@ class _Workspace:
     """
 
     def __init__(self, table: BlockTable, policy: int) -> None:
+        self._room_for_terms = self._room_for_hits = 0
         self._terms = np.empty(0, np.int32)
         self._weights = np.empty(0, np.float64)
         self.documents = np.empty(0, np.int64)
@@ -237,16 +238,22 @@ class _Workspace:
     def hold(self, terms: Terms, weights: Weights, k: int) -> None:
         """Copy a query in, and make room for its answer."""
         count = len(terms)
-        if count > len(self._terms):
+        # Room counts once its address is known, so that an interrupt or a lack of memory in
+        # between leaves no address of arrays that are gone.
+        if count > self._room_for_terms:
+            self._room_for_terms = 0
             self._terms = np.empty(count + 64, np.int32)
             self._weights = np.empty(count + 64, np.float64)
             self.parameters[at.TERMS] = _address(self._terms)
             self.parameters[at.WEIGHTS] = _address(self._weights)
-        if k > len(self.documents):
+            self._room_for_terms = count + 64
+        if k > self._room_for_hits:
+            self._room_for_hits = 0
             self.documents = np.empty(k, np.int64)
             self.scores = np.empty(k, np.float64)
             self.parameters[at.DOCUMENTS] = _address(self.documents)
             self.parameters[at.SCORES] = _address(self.scores)
+            self._room_for_hits = k
         self._terms[:count] = terms
         self._weights[:count] = weights
         self.parameters[at.TERM_COUNT] = count

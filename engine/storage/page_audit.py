@@ -56,14 +56,17 @@ class MetaPage:
 
 
 def read_meta_pages(path: Path, descriptor: int | None = None) -> tuple[MetaPage, MetaPage]:
-    """Read and check both meta pages of `data.mdb`, and that the file holds all pages they claim.
+    """Read and check both meta pages of `data.mdb`.
+
+    Whether the file holds the pages that are in use is for `audit_snapshot` to say: where a commit
+    needs less than it first took, LMDB counts the free pages at the end and does not write them.
 
     Args:
         path: the file, for messages.
         descriptor: the file as it is open already; None to open it by its path.
 
     Raises:
-        IndexDamagedError: a meta page is damaged, or the file is shorter than its contents.
+        IndexDamagedError: a meta page is damaged.
     """
     if descriptor is None:
         try:
@@ -82,13 +85,6 @@ def read_meta_pages(path: Path, descriptor: int | None = None) -> tuple[MetaPage
             break
     else:
         raise IndexDamagedError(f"{path} is damaged: its two meta pages do not fit together")
-    size = os.fstat(descriptor).st_size
-    newest = max(first, second, key=lambda meta: meta.transaction)
-    need = (newest.last_page + 1) * newest.page_size
-    if size < need:
-        raise IndexDamagedError(
-            f"{path} is truncated: {size} bytes instead of {need}; restore it from a backup"
-        )
     return first, second
 
 
@@ -181,7 +177,11 @@ class _TreeWalk:
         self._path = path
         self._descriptor = descriptor
         self._meta = meta
-        self._claimed = bytearray(meta.last_page + 1)
+        # As many as the file has: a wrong number of the last page shall not take all memory.
+        self._size = os.fstat(descriptor).st_size
+        self._claimed = bytearray(min(meta.last_page + 1, self._size // meta.page_size))
+        # Pages behind the end of the file that are free, see `read_meta_pages`.
+        self._never_written: set[int] = set()
         self._claimed[:2] = b"\x01\x01"
         self.freed_last: frozenset[int] = frozenset()
 
@@ -195,6 +195,8 @@ class _TreeWalk:
             self._check_free_list(key, value)
         if entries != self._meta.free.entries:
             raise self._damage(self._meta.free.root, "the free list has lost entries")
+        if len(self._claimed) + len(self._never_written) <= self._meta.last_page:
+            raise self._truncated(len(self._claimed))
 
     def _walk(self, tree: TreeRoot) -> Iterator[tuple[bytes, bytes | int]]:
         """Yield the key of each leaf node, with its value (its overflow page where it has one)."""
@@ -279,15 +281,22 @@ class _TreeWalk:
         if int.from_bytes(key, "little") == self._meta.transaction:
             self.freed_last = frozenset(pages)
         for page in pages:
-            if not 2 <= page < previous or self._claimed[page]:
+            is_in_file = page < len(self._claimed)
+            is_taken = self._claimed[page] if is_in_file else page in self._never_written
+            if not 2 <= page < previous or is_taken:
                 raise self._damage(self._meta.free.root, f"page {page} is both free and in use")
-            self._claimed[page] = 1
+            if is_in_file:
+                self._claimed[page] = 1
+            else:
+                self._never_written.add(page)
             previous = page
 
     def _claim(self, number: int, pages: int) -> bytes:
         """Mark pages as in use and return the first of them."""
-        if not (number >= 2 and number + pages <= len(self._claimed)):
+        if not (number >= 2 and number + pages <= self._meta.last_page + 1):
             raise self._damage(number, "outside the file")
+        if number + pages > len(self._claimed):
+            raise self._truncated(max(number, len(self._claimed)))
         if any(self._claimed[number : number + pages]):
             raise self._damage(number, "claimed twice")
         self._claimed[number : number + pages] = b"\x01" * pages
@@ -296,6 +305,12 @@ class _TreeWalk:
         if len(page) != size or int.from_bytes(page[:8], "little") != number:
             raise self._damage(number, "not the page that was written there")
         return page
+
+    def _truncated(self, page: int) -> IndexDamagedError:
+        return IndexDamagedError(
+            f"{self._path} is truncated: it has {self._size} bytes, and page {page} lies behind "
+            "them; restore it from a backup"
+        )
 
     def _damage(self, page: int, what: str) -> IndexDamagedError:
         return IndexDamagedError(

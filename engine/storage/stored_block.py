@@ -38,6 +38,26 @@ class StoredBlock:
         )
         return checksum == int(self.checksums[slot])
 
+    def is_within_bounds(self, slot: int) -> bool:
+        """Whether the posting list or dense row of term number `slot` stays inside the block.
+
+        A right checksum says nothing of it where somebody made the index so on purpose. Kernels
+        look up what postings name, in rows and accumulators of this many documents, and take the
+        maximum for one.
+        """
+        row, stride = int(self.rows[slot]), row_stride(self.documents)
+        if row >= 0:
+            padding = slice(row * stride + self.documents, (row + 1) * stride)
+            return not (self.high[padding].any() or self.low[padding].any())
+        postings = self.postings[self.offsets[slot] : self.offsets[slot + 1]]
+        return bool(
+            (postings.max(initial=0) >> 16) <= self.maxima[slot]
+            and (
+                self.documents == MAX_BLOCK_DOCUMENTS
+                or (postings & 0xFFFF).max(initial=0) < self.documents
+            )
+        )
+
     def verify(self) -> None:
         """Check the postings of all terms.
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from engine import EngineError, IndexNotFoundError, SearchEngine, UsageError
+from engine import EngineError, IndexNotFoundError, ModelError, SearchEngine, UsageError
 from engine.opened_commit import OpenedCommit
 from engine.retrieval.scorer import ScoredDocuments, Scorer
 from engine.storage import environment, stored_block
@@ -24,10 +24,14 @@ from engine.storage.block import piece_checksum
 from engine.storage.environment import Environment
 from engine.storage.index_folder import replace_data_file
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
+from engine.storage.manifest import ModelRecord
+from engine.storage.segment_content import SegmentContent
 from engine.storage.snapshot import Snapshot
+from engine.storage.store_writer import QuerySide, StoreWriter
 from engine.storage.writer_lock import writer_lock
 from tests.engine.forked import in_child
-from tests.engine.storage.contents import WIDTH, open_store, segment_of
+from tests.engine.retrieval.test_query_encoder import WEIGHTS, tokenizer_json
+from tests.engine.storage.contents import WIDTH, block_of, open_store, segment_of
 
 
 def ids(engine: SearchEngine) -> list[str]:
@@ -422,3 +426,21 @@ def test_a_search_under_way_keeps_what_an_engine_that_is_dropped_had(
     dropped.set()
     thread.join()
     assert sorted(found) == ["a", "b"]
+
+
+def test_an_index_of_the_same_model_with_fewer_terms(tmp_path: Path) -> None:
+    """Whoever puts it there lies, and yet no term may be looked for behind the last one."""
+    record = ModelRecord("tiny", "f" * 64, 64)
+    path, other = tmp_path / "index", tmp_path / "other"
+    for folder, width in ((path, len(WEIGHTS)), (other, 6)):
+        side = QuerySide(record, tokenizer_json(), WEIGHTS[:width])
+        with StoreWriter(folder, vocabulary_size=width, max_weight=8.0, query_side=side) as store:
+            block = block_of(np.ones((2, width), np.float32))
+            store.commit([SegmentContent([block], [b"a", b"b"])])
+    with SearchEngine.open(path) as opened:
+        assert len(opened.search("queen")) == 2
+        path.rename(tmp_path / "before")
+        other.rename(path)
+        with pytest.raises(ModelError, match="do not belong together"):
+            opened.refresh()
+        assert len(opened.search("queen")) == 2

@@ -122,6 +122,27 @@ def test_offset_continues_the_ranking(opened: SearchEngine) -> None:
     assert len(opened.search("sábana queen", k=5, offset=40)) == 0
 
 
+@pytest.mark.parametrize(
+    ("k", "offset"),
+    [
+        (np.int8(100), np.int8(100)),
+        (np.uint8(255), np.uint8(1)),
+        (np.int64(2**63 - 1), np.int64(1)),
+        (10**30, 0),
+    ],
+)
+def test_numbers_of_any_kind_do_not_overflow(
+    opened: SearchEngine, k: int | np.integer, offset: int | np.integer
+) -> None:
+    every = opened.search("sábana queen", k=10).hits
+    left_over = every[int(offset) :]
+    assert opened.search("sábana queen", k=int(k), offset=int(offset)).hits == left_over
+    assert opened.search("sábana queen", k, offset=offset).hits == left_over  # type: ignore[arg-type]
+    assert opened.search_vector([4, 6], [1.0, 1.0], k, offset=offset).hits == (  # type: ignore[arg-type]
+        opened.search_vector([4, 6], [1.0, 1.0], int(k), offset=int(offset)).hits
+    )
+
+
 def test_batches_equal_single_searches(opened: SearchEngine) -> None:
     queries = ["sábana", "queen", "zzz", "sabanas queen"] * 5
     for threads in (1, 2, 3):

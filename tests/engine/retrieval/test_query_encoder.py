@@ -1,16 +1,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
-from tokenizers.models import WordPiece
+from tokenizers.models import WordLevel, WordPiece
 from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.pre_tokenizers import BertPreTokenizer, Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from engine import ModelError
+from engine import ModelError, UsageError
+from engine.retrieval.parameters import MAX_QUERY_TERMS
 from engine.retrieval.query_encoder import QueryEncoder
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "sa", "##bana", "queen", "de", "sabanas", "query", ":"]
@@ -118,3 +120,18 @@ def test_tokenizers_that_cannot_encode(content: bytes) -> None:
         encoder.encode("zzz sa")
     with pytest.raises(ModelError, match="cannot encode"):
         encoder.encode_batch(["zzz sa"])
+
+
+@pytest.mark.parametrize("split", [Whitespace(), BertPreTokenizer()])
+def test_more_terms_than_kernels_have_room_for(split: Any) -> None:
+    """A prompt, too, comes out of the index that somebody else may have made."""
+    words = [f"w{at}" for at in range(MAX_QUERY_TERMS + 1)]
+    tokenizer = Tokenizer(WordLevel({word: at for at, word in enumerate(words)}, unk_token="w0"))
+    tokenizer.pre_tokenizer = split
+    file = tokenizer.to_str().encode()
+    weights = np.ones(len(words), np.float32)
+    most = QueryEncoder(file, weights, " ".join(words[:-1]) + " ")
+    assert len(most.encode("w1")[0]) == MAX_QUERY_TERMS
+    for encode in (most.encode, lambda text: most.encode_batch([text])):
+        with pytest.raises(UsageError, match="at most 65536 terms"):
+            encode(words[-1])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -251,3 +254,42 @@ def test_equal_documents_tie_across_storage_forms(
     assert found.documents.tolist() == [0, 1, 2, 3, 4, 5]
     assert len(set(found.scores.tolist())) == 1
     snapshot.close()
+
+
+def test_a_search_that_found_no_memory_leaves_no_address_of_what_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, np.ones((300, 200)), [0, 300], np.ones(300, np.bool_), 1.0)
+    with contextlib.closing(Snapshot(tmp_path)) as snapshot:
+        scorer = Scorer(snapshot)
+        terms, weights = np.arange(200, dtype=np.int32), np.ones(200)
+        scorer.search(terms[:1], weights[:1], 1)
+        workspace = scorer._workspace()
+        for room in range(4):
+            allocated: list[None] = []
+
+            def empty(*arguments: Any, limit: int = room, done: list[None] = allocated) -> Any:
+                if len(done) == limit:
+                    raise MemoryError
+                done.append(None)
+                return np.zeros(*arguments)
+
+            no_memory = SimpleNamespace(
+                empty=empty, int32=np.int32, int64=np.int64, float64=np.float64
+            )
+            with monkeypatch.context() as patch:
+                patch.setattr("engine.retrieval.scorer.np", no_memory)
+                with pytest.raises(MemoryError):
+                    workspace.hold(terms, weights, 300)
+            # No more than half of what there was no memory for.
+            found = scorer.search(terms[:100], weights[:100], 150)
+            assert found.documents.tolist() == list(range(150))
+            arrays: dict[int, npt.NDArray[Any]] = {
+                parameters.TERMS: workspace._terms,
+                parameters.WEIGHTS: workspace._weights,
+                parameters.DOCUMENTS: workspace.documents,
+                parameters.SCORES: workspace.scores,
+            }
+            for name, array in arrays.items():
+                assert workspace.parameters[name] == array.__array_interface__["data"][0]
+            scorer._local.workspace = workspace = type(workspace)(scorer._table, 0)

@@ -103,3 +103,38 @@ def test_a_newer_commit_is_told_apart(tmp_path: Path) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(IndexDamagedError, match="cannot be read"):
         read_meta_pages(tmp_path / "data.mdb")
+
+
+def test_free_pages_that_were_never_written_are_no_damage(tmp_path: Path) -> None:
+    """LMDB does not write what one commit takes and gives back, though it counts it."""
+    path = tmp_path / "data.mdb"
+    commits(tmp_path, 3)
+    with lmdb.open(str(tmp_path)) as opened:
+        with opened.begin(write=True) as transaction:
+            transaction.put(b"kept", b"1" * 20_000)
+            transaction.put(b"given back", b"2" * 200_000)
+            transaction.delete(b"given back")
+        newest = max(read_meta_pages(path), key=lambda meta: meta.transaction)
+        assert path.stat().st_size < (newest.last_page + 1) * newest.page_size
+        assert audit_snapshot(path, newest.transaction)
+        # They are used like other free pages.
+        with opened.begin(write=True) as transaction:
+            transaction.put(b"next", b"3" * 100_000)
+        assert audit_snapshot(path, newest.transaction + 1)
+        with opened.begin() as transaction:
+            assert transaction.get(b"kept") == b"1" * 20_000
+            assert transaction.get(b"next") == b"3" * 100_000
+    whole = path.read_bytes()
+    path.write_bytes(whole[:40_000])
+    with pytest.raises(IndexDamagedError, match="is truncated: it has 40000 bytes"):
+        audit_snapshot(path, newest.transaction + 1)
+
+
+@pytest.mark.parametrize("last_page", [1 << 10, 1 << 40, 1 << 60])
+def test_a_wrong_last_page_is_damage(tmp_path: Path, last_page: int) -> None:
+    data = commits(tmp_path, 4)
+    path = tmp_path / "data.mdb"
+    struct.pack_into("<Q", data, 136, last_page)
+    path.write_bytes(data)
+    with pytest.raises(IndexDamagedError, match="is truncated"):
+        audit_snapshot(path, 4)
