@@ -81,7 +81,7 @@ def bench(
     """
     from engine import SearchEngine
     from engine.cli.bench_measurement import Workload, measure
-    from engine.cli.bench_queries import draw_queries, read_queries
+    from engine.cli.bench_queries import draw_queries, read_queries, source_name
     from engine.cli.progress import waiting
 
     if plot is not None:
@@ -93,7 +93,10 @@ def bench(
         with waiting("measuring"):
             found = measure(engine, Workload(queries, k, threads, rounds, rho))
         documents = len(engine)
-    origin = "drawn from titles of the index" if query_file is None else f"of {query_file}"
+    if query_file is None:
+        origin = "drawn from titles of the index"
+    else:
+        origin = f"of {source_name(query_file)}"
     if plot is not None:
         from engine.cli.bench_plot import draw
 

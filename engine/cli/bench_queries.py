@@ -38,7 +38,7 @@ def read_queries(path: Path) -> list[str]:
     Raises:
         EngineError: the file cannot be read, holds no queries, or a bad line, which is named.
     """
-    name = "standard input" if path == STDIN else str(path)
+    name = source_name(path)
     with _opened(path, name) as stream:
         try:
             queries = list(_texts(read_query_lines(stream), name))
@@ -47,6 +47,11 @@ def read_queries(path: Path) -> list[str]:
     if not queries:
         raise EngineError(f"{name} holds no queries; give a file with one query a line")
     return queries
+
+
+def source_name(path: Path) -> str:
+    """Return what a file of queries is called in messages."""
+    return "standard input" if path == STDIN else str(path)
 
 
 @contextlib.contextmanager

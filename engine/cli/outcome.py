@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from engine.cli.streams import discard_output, one_line, use_utf8
-from engine.errors import EngineError, UsageError
+from engine.errors import EngineError, IndexDamagedError, UsageError
 
 PROGRAM = "engine"
 DEBUG_VARIABLE = "ENGINE_DEBUG"
@@ -21,6 +21,10 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 # Whatever an argument or a file brought into a message, it stays one line for people.
 _LONGEST_LINE = 2000
 _READER_GONE = 141  # 128 + SIGPIPE
+# Whoever notices damage names the part; what to do about it is the same for all parts.
+_AFTER_DAMAGE = (
+    "restore the index from a backup, or build it anew with engine index CATALOG --rebuild"
+)
 
 
 class StoppedError(Exception):
@@ -76,6 +80,9 @@ def _report(error: Exception) -> int:
         case UsageError():
             complain(str(error))
             return _WRONG_USAGE
+        case IndexDamagedError() if "backup" not in str(error):
+            complain(f"{str(error).rstrip('.')}; {_AFTER_DAMAGE}")
+            return _WORK_FAILED
         case EngineError():
             complain(str(error))
             return _WORK_FAILED

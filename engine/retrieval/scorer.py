@@ -109,6 +109,7 @@ class Scorer:
                 return [result for part in parts for result in part]
         if not queries:
             return []
+        k = min(k, self._documents)  # NumPy has no room for larger numbers than 64 bits
         candidates = min(self._candidates(k, rho), self._documents)
         terms = np.concatenate([query[0] for query in queries]).astype(np.int32, copy=False)
         weights = np.concatenate([query[1] for query in queries]).astype(np.float64, copy=False)

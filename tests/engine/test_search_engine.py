@@ -153,6 +153,13 @@ def test_batches_equal_single_searches(opened: SearchEngine) -> None:
     assert opened.search_batch([]) == []
 
 
+@pytest.mark.parametrize("rho", [None, 1.0])
+def test_more_hits_than_any_number_of_64_bits(opened: SearchEngine, rho: float | None) -> None:
+    exact = opened.search("sábana queen", k=100).hits
+    assert opened.search("sábana queen", k=10**30, rho=rho).hits == exact
+    assert opened.search_batch(["sábana queen"], k=10**30, rho=rho)[0].hits == exact
+
+
 def test_a_budget_of_all_postings_is_exact(opened: SearchEngine) -> None:
     exact = opened.search("sábana queen")
     for rho in (1.0, 1_000_000):

@@ -110,7 +110,7 @@ def test_queries_drawn_from_the_index(shop: Path, serving: Serving) -> None:
 def test_queries_from_standard_input(shop: Path, serving: Serving) -> None:
     given = gzip.compress(b"queen\n")
     stdin = serving("bench", "--queries", "-", "--rounds", "1", "--json", cwd=shop, stdin=b"queen")
-    assert stdin.json["queries"] == 1
+    assert (stdin.json["queries"], stdin.json["origin"]) == (1, "of standard input")
     serving("bench", "--queries", "-", cwd=shop, stdin=given).fails(1, "standard input:1")
     serving("bench", "--queries", "-", cwd=shop).fails(1, "standard input holds no queries")
 

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from engine.cli.outcome import run
-from engine.errors import EngineError, UsageError
+from engine.errors import EngineError, IndexDamagedError, UsageError
 
 
 def ending_with(error: BaseException) -> click.Group:
@@ -25,6 +25,16 @@ def ending_with(error: BaseException) -> click.Group:
     ("error", "code", "said"),
     [
         (EngineError("it\n  broke"), 1, "engine: it broke\n"),
+        (
+            IndexDamagedError("shop, terms is damaged"),
+            1,
+            "engine: shop, terms is damaged; restore the index from a backup, or build",
+        ),
+        (
+            IndexDamagedError("cut off; restore it from a backup"),
+            1,
+            "engine: cut off; restore it from a backup\n",
+        ),
         (UsageError("not so"), 2, "engine: not so\n"),
         (click.ClickException("no"), 1, "engine: no\n"),
         (MemoryError(), 1, "engine: out of memory; what was committed stays\n"),
