@@ -59,7 +59,8 @@ def invert(
     impacts = np.empty(len(data), np.uint16)
     # Documents without any weight may come before anyone has said how large weights can be.
     scale = 1.0 / quantization.step if quantization.step else 0.0
-    bad = _quantize(data, scale, quantization.max_weight, impacts)
+    # A manifest is JSON, where the largest weight may be written as a whole number.
+    bad = _quantize(data, scale, float(quantization.max_weight), impacts)
     if bad >= 0:
         document = int(np.searchsorted(indptr, bad, side="right")) - 1
         raise UsageError(

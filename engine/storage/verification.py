@@ -248,7 +248,9 @@ class _Verification:
 
 
 def _unreadable(path: Path, deep: bool, error: IndexDamagedError) -> VerificationReport:
-    problem = str(error).removeprefix(f"{path / DATA_FILE} is ").removeprefix("damaged: ")
+    # The report names the folder already, and an error may name it by its absolute path.
+    _, named, rest = str(error).partition(f"{DATA_FILE} is ")
+    problem = (rest if named else str(error)).removeprefix("damaged: ")
     # What to do about it is for whoever reads the report to say.
     problem = problem.partition("; ")[0]
     return VerificationReport(str(path), deep, (Damage("pages", problem),), 0, 0, 0, 0)

@@ -79,6 +79,7 @@ def test_equal_ids_inside_blocks_and_across_them(tmp_path: Path) -> None:
 def test_the_next_block_is_prepared_on_another_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    before = threading.active_count()
     original = indexer.inversion.invert
     threads: list[bool] = []
 
@@ -94,13 +95,14 @@ def test_the_next_block_is_prepared_on_another_thread(
     threads.clear()
     write_index(tmp_path / "one", vectors, ids, threads=1)
     assert threads == [True] * 4
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
 
 
 def test_a_commit_that_fails_keeps_its_block_and_can_be_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vectors, ids = collection()
+    before = threading.active_count()
     given = vectors.copy()
     commit = Environment.commit
     calls = 0
@@ -123,7 +125,7 @@ def test_a_commit_that_fails_keeps_its_block_and_can_be_tried_again(
         given.indices[:] = 0
         writer.commit()
         assert len(writer) == 2 * BLOCK
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
     write_index(
         tmp_path / "expected", vectors[: 2 * BLOCK], ids[: 2 * BLOCK], max_weight=1.0, threads=1
     )

@@ -259,3 +259,14 @@ def test_documents_without_terms() -> None:
     assert not len(block.terms)
     assert block.offsets.tolist() == [0]
     assert len(block.checksums) == 0
+
+
+@pytest.mark.parametrize("largest", [8, 1 << 70])
+def test_a_largest_weight_that_a_manifest_has_as_a_whole_number(largest: int) -> None:
+    rows = csr_matrix(np.array([[4.0, 0.5]], np.float32))
+    places = rows.indptr.astype(np.int64), rows.indices, rows.data
+    block = invert(*places, 2, Quantization(largest))
+    assert (
+        block.postings.tolist()
+        == invert(*places, 2, Quantization(float(largest))).postings.tolist()
+    )

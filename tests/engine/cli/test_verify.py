@@ -59,7 +59,8 @@ def test_a_truncated_file(path: Path) -> None:
         file.truncate(9000)
     outcome = engine("verify", cwd=path.parent)
     assert outcome.code == 1
-    assert re.fullmatch(r"pages: truncated: 9000 bytes instead of \d+\n", outcome.out)
+    problem = r"pages: truncated: it has 9000 bytes, and page \d+ lies behind them\n"
+    assert re.fullmatch(problem, outcome.out)
     # What the index knew of its model is gone with the rest.
     assert "index again with --rebuild --model NAME, as which model" in outcome.err
 
