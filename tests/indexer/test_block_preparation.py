@@ -90,8 +90,9 @@ def test_the_next_block_is_prepared_on_another_thread(
     monkeypatch.setattr(indexer.inversion, "invert", watched)
     vectors, ids = collection()
     write_index(tmp_path / "two", vectors, ids, threads=2)
-    # The first block has nothing to wait for, and the last one is not full.
-    assert threads == [True, False, False, True]
+    # The first block has nothing to wait for, and the last one is not full. Which of two that are
+    # inverted at the same time begins first is chance.
+    assert sorted(threads) == [False, False, True, True]
     threads.clear()
     write_index(tmp_path / "one", vectors, ids, threads=1)
     assert threads == [True] * 4
