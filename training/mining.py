@@ -6,13 +6,13 @@ searched.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from engine import SearchEngine
+from engine.usable_cpus import usable_cpus
 from indexer.index_writer import IndexWriter
 from indexer.model import SparseModel
 from training.configuration import Mining
@@ -84,7 +84,7 @@ def _write(
 def _search(
     engine: SearchEngine, queries: Sequence[str], mining: Mining
 ) -> list[list[tuple[int, float]]]:
-    results = engine.search_batch(queries, mining.skip + mining.depth, threads=os.cpu_count() or 1)
+    results = engine.search_batch(queries, mining.skip + mining.depth, threads=usable_cpus())
     return [[(int(hit.id), hit.score) for hit in result.hits] for result in results]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import IndexNotFoundError, SearchEngine, UsageError
+from engine.usable_cpus import usable_cpus
 from indexer.index_writer import IndexWriter
 from indexer.model import SparseModel
 from indexer.stored_state import StoredState
@@ -61,7 +61,7 @@ class ModelIndex:
         rankings: list[Ranking] = []
         for begin in range(0, len(texts), _QUERIES_AT_ONCE):
             batch = list(texts[begin : begin + _QUERIES_AT_ONCE])
-            results = self._engine.search_batch(batch, k, threads=os.cpu_count() or 1)
+            results = self._engine.search_batch(batch, k, threads=usable_cpus())
             rankings.extend([ScoredDocument(hit.id, hit.score) for hit in hits] for hits in results)
         return rankings
 
