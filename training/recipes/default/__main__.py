@@ -23,6 +23,11 @@ _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def main(data: Path, wordnet: Path, backbone: Path, words: int, seed: int, output: Path) -> None:
     """Write the training texts, the starting model and the recipe of the default model."""
+    if not (backbone / "config.json").is_file():
+        raise click.BadParameter(
+            f"{backbone} holds no model (config.json): name the folder that does",
+            param_hint="--backbone",
+        )
     output.mkdir(parents=True, exist_ok=True)
     for name, count in write_texts(data, wordnet, output, seed).items():
         click.echo(f"{name}: {count:,} pairs")

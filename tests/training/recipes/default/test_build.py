@@ -52,6 +52,17 @@ def built(tmp_path_factory: pytest.TempPathFactory, backbone: Path) -> Path:
     return output
 
 
+def test_a_folder_without_a_model_is_refused_before_any_work(tmp_path: Path) -> None:
+    sources = write_sources(tmp_path / "sources")
+    arguments = ["--data", sources, "--wordnet", sources / "wordnet", "--backbone", tmp_path]
+    result = CliRunner().invoke(
+        main, [str(each) for each in [*arguments, "--output", tmp_path / "o"]]
+    )
+    assert result.exit_code == 2
+    assert "holds no model" in result.output
+    assert not (tmp_path / "o").exists()
+
+
 def read_pairs(path: Path) -> list[dict[str, str]]:
     with gzip.open(path, "rt", encoding="utf-8") as file:
         return [json.loads(line) for line in file]
@@ -64,7 +75,7 @@ def test_recipe_reads_and_all_its_sources_hold_pairs(built: Path) -> None:
     assert sum(source.weight for source in recipe.sources) == recipe.batch_size
     for path in paths:
         for pair in read_pairs(path):
-            assert set(pair) <= {"query", "document", "key", "teacher_query"}
+            assert set(pair) <= {"query", "document", "key", "teacher_query", "related_words"}
             assert pair["query"].strip()
             assert pair["document"].strip()
     assert {path.name for path in paths} == {path.name for path in built.glob("*.jsonl.gz")}
