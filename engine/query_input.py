@@ -8,6 +8,7 @@ import numpy.typing as npt
 from engine.errors import UsageError
 from engine.retrieval.parameters import MAX_QUERY_TERMS
 from engine.retrieval.scorer import Rho, Terms, Weights
+from engine.usable_cpus import usable_cpus
 
 MAX_QUERY_CHARACTERS = 1 << 16
 LARGEST_QUERY_WEIGHT = 1e100
@@ -29,6 +30,18 @@ def checked_range(k: int, offset: int) -> tuple[int, int]:
     if offset < 0:
         raise UsageError(f"offset must not be negative, and is {offset}")
     return int(k), int(offset)
+
+
+def checked_threads(threads: int) -> int:
+    """Return how many threads to score on: as many as asked for, but no more than CPUs to run on.
+
+    Raises:
+        UsageError: it is no whole number from 1 up.
+    """
+    is_number = isinstance(threads, int | np.integer) and not isinstance(threads, bool)
+    if not is_number or threads < 1:
+        raise UsageError(f"threads must be a whole number from 1 up, not {threads!r}")
+    return min(int(threads), usable_cpus())
 
 
 def refuse_impossible_budget(rho: Rho | None) -> None:

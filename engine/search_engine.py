@@ -16,6 +16,7 @@ from engine.errors import UsageError
 from engine.query_input import (
     checked_range,
     checked_text,
+    checked_threads,
     checked_vector,
     refuse_impossible_budget,
 )
@@ -146,18 +147,18 @@ class SearchEngine:
     ) -> list[SearchResults]:
         """Search for many texts; scoring runs on `threads` threads, without the interpreter lock.
 
-        Tokenizing uses all cores, whatever `threads` says. `rho` is that of `search`, a query.
+        No more threads are started than there are CPUs for this process to run on. Tokenizing uses
+        all cores, whatever `threads` says. `rho` is that of `search`, a query.
 
         `took_ms` of each result is the time of the whole batch divided by its queries.
 
         Raises:
-            UsageError: as `search`, and when `threads` is less than 1.
+            UsageError: as `search`, and when `threads` is no whole number from 1 up.
         """
         begun = time.perf_counter()
         k, offset = checked_range(k, offset)
         refuse_impossible_budget(rho)
-        if threads < 1:
-            raise UsageError(f"threads must be at least 1, not {threads}")
+        threads = checked_threads(threads)
         if isinstance(queries, str):
             raise UsageError("queries must be a list of texts, not one text")
         with self._current.use() as commit:

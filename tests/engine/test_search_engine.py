@@ -7,8 +7,10 @@ import json
 import pickle
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,6 +143,25 @@ def test_numbers_of_any_kind_do_not_overflow(
     assert opened.search_vector([4, 6], [1.0, 1.0], k, offset=offset).hits == (  # type: ignore[arg-type]
         opened.search_vector([4, 6], [1.0, 1.0], int(k), offset=int(offset)).hits
     )
+
+
+@pytest.mark.parametrize("threads", [0, -1, None, "2", 1.5, True])
+def test_impossible_threads_are_refused(opened: SearchEngine, threads: Any) -> None:
+    with pytest.raises(UsageError, match="threads must be a whole number from 1 up"):
+        opened.search_batch(["queen"], threads=threads)
+
+
+def test_no_more_threads_than_cpus(opened: SearchEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    def counted(count: int) -> ThreadPoolExecutor:
+        started.append(count)
+        return ThreadPoolExecutor(count)
+
+    monkeypatch.setattr("engine.retrieval.scorer.ThreadPoolExecutor", counted)
+    monkeypatch.setattr("engine.query_input.usable_cpus", lambda: 3)
+    opened.search_batch(["queen"] * 8, threads=np.int64(99_999))  # type: ignore[arg-type]
+    assert started == [3]
 
 
 def test_batches_equal_single_searches(opened: SearchEngine) -> None:
