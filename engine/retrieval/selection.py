@@ -15,6 +15,7 @@ from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
     ALWAYS_WALK,
+    BY_COST,
     CHUNK,
     LIST,
     LIST_MULTIPLIER,
@@ -35,6 +36,14 @@ _TRIED, _TRIED_A_HIT = 32, 4
 _TILE = 8 * CHUNK
 # The smallest part of a chunk that is looked at: one register of scores.
 _LANES = 16
+
+
+@njit(nogil=True, error_model="numpy")
+def sweep_is_sure(posting_count, row_count, stride, policy):  # type: ignore[no-untyped-def]
+    """Whether `walk_pays` will say no, whatever the scores are."""
+    if policy == BY_COST:
+        return posting_count * _POSTING >= stride * (_DOCUMENT + row_count * _ROW_DOCUMENT)
+    return policy == ALWAYS_SWEEP
 
 
 @njit(nogil=True, error_model="numpy")
