@@ -27,7 +27,7 @@ from engine.storage.block import BANDS
 
 # Bytes that are fetched of each list while other work goes on; the processor notices by itself that
 # a list is read on.
-_FETCHED_AHEAD = 512
+_FETCHED_AHEAD = 128
 
 # Fields of a plan.
 LISTS, ROWS, POSTINGS, LIST_BOUND, ROW_BOUND = range(PLAN_FIELDS)

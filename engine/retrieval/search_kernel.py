@@ -15,7 +15,7 @@ from engine.retrieval.parameters import (
     STRIDE,
 )
 from engine.retrieval.pointers import uint16_pointer
-from engine.retrieval.selection import first_limit, sweep, sweep_is_sure, walk, walk_pays
+from engine.retrieval.selection import first_limit, sweep, walk, walk_pays
 from engine.retrieval.top_k import DOCUMENT_MASK, best_first, least_score
 
 
@@ -41,10 +41,7 @@ def search_block(blocks, block, plan, lists, rows, heap, size, scores, staged, p
     stride = blocks[block, STRIDE]
     first_document = blocks[block, FIRST_DOCUMENT]
     deleted = carray(uint16_pointer(blocks[block, DELETED]), blocks[block, DELETED_COUNT])
-    fetched_rows = row_count if sweep_is_sure(plan[POSTINGS], row_count, stride, policy) else 0
-    add_posting_lists(
-        scores, lists, list_count, plan[POSTINGS], rows, fetched_rows, stride, staged
-    )
+    add_posting_lists(scores, lists, list_count, staged)
     if size == 0 and policy != ALWAYS_SWEEP:
         limit = max(limit, first_limit(scores, lists, list_count, rows, row_count, deleted, heap))
     if walk_pays(

@@ -15,7 +15,6 @@ from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
     ALWAYS_WALK,
-    BY_COST,
     CHUNK,
     LIST,
     LIST_MULTIPLIER,
@@ -38,14 +37,6 @@ _TILE = 8 * CHUNK
 _IN_PASSING = 4
 # The smallest part of a chunk that is looked at: one register of scores.
 _LANES = 16
-
-
-@njit(nogil=True, error_model="numpy")
-def sweep_is_sure(posting_count, row_count, stride, policy):  # type: ignore[no-untyped-def]
-    """Whether `walk_pays` will say no, whatever the scores are."""
-    if policy == BY_COST:
-        return posting_count * _POSTING >= stride * (_DOCUMENT + row_count * _ROW_DOCUMENT)
-    return policy == ALWAYS_SWEEP
 
 
 @njit(nogil=True, error_model="numpy")
@@ -186,15 +177,22 @@ def sweep(  # type: ignore[no-untyped-def]
     # All rows but the last few are added beforehand. Those few are added in passing, while the
     # maximum is taken, and written down only where there is a candidate.
     before = max(row_count - _IN_PASSING, 0)
+    # Where the tile before had one, this one is taken to have one too, and spared the look.
+    is_likely = True
     begin = 0
     while begin < stride:
         end = min(begin + _TILE, stride)
         add_rows(scores, rows, 0, before, begin, end)
-        if largest_score(scores, rows, before, row_count, begin, end) >= limit - above:
+        if (
+            is_likely
+            or largest_score(scores, rows, before, row_count, begin, end) >= limit - above
+        ):
+            is_likely = False
             add_rows(scores, rows, before, row_count, begin, end)
             for chunk in range(begin, end, CHUNK):
                 if _largest_of_chunk(scores[chunk : chunk + CHUNK]) < limit - above:
                     continue
+                is_likely = True
                 for lanes in range(chunk, chunk + CHUNK, _LANES):
                     if _largest_of_lanes(scores[lanes : lanes + _LANES]) < limit - above:
                         continue
@@ -207,7 +205,7 @@ def sweep(  # type: ignore[no-untyped-def]
     return size
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(nogil=True, error_model="numpy", inline="always")
 def _offer_lanes(  # type: ignore[no-untyped-def]
     scores, lanes, rows, row_count, deleted, first_document, limit, heap, size
 ):
