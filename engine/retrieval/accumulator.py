@@ -54,9 +54,7 @@ def _fetch_postings(lists, list_count, at, begin, count):  # type: ignore[no-unt
     """Fetch the next `count` postings from number `begin` of list `at`; returns where they end."""
     while count > 0 and at < list_count:
         end = min(begin + count, lists[at, POSTING_COUNT])
-        for line in range(
-            (lists[at, LIST] + 4 * begin) & -LINE, lists[at, LIST] + 4 * end, LINE
-        ):
+        for line in range((lists[at, LIST] + 4 * begin) & -LINE, lists[at, LIST] + 4 * end, LINE):
             prefetch_outer(line)  # type: ignore[call-arg]
         count -= end - begin
         begin = end

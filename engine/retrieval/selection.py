@@ -183,10 +183,7 @@ def sweep(  # type: ignore[no-untyped-def]
     while begin < stride:
         end = min(begin + _TILE, stride)
         add_rows(scores, rows, 0, before, begin, end)
-        if (
-            is_likely
-            or largest_score(scores, rows, before, row_count, begin, end) >= limit - above
-        ):
+        if is_likely or largest_score(scores, rows, before, row_count, begin, end) >= limit - above:
             is_likely = False
             add_rows(scores, rows, before, row_count, begin, end)
             for chunk in range(begin, end, CHUNK):
