@@ -130,7 +130,7 @@ def _place(blocks, key):  # type: ignore[no-untyped-def]
 def _fetch_details(blocks, directory, terms, key):  # type: ignore[no-untyped-def]
     block, _ = _place(blocks, key)
     for term in range(len(terms)):
-        prefetch(directory[terms[term], block, DETAILS])  # type: ignore[call-arg]
+        prefetch(directory[terms[term], block, DETAILS])
 
 
 @njit(nogil=True, error_model="numpy")
@@ -157,7 +157,7 @@ def _fetch_bands(blocks, directory, terms, cuts, key):  # type: ignore[no-untype
 def _fetch(address, begin, end):  # type: ignore[no-untyped-def]
     """Fetch postings number `begin` to `end` of a list at an address."""
     for line in range((address + 4 * begin) & -LINE, address + 4 * end, LINE):
-        prefetch_outer(line)  # type: ignore[call-arg]
+        prefetch_outer(line)
 
 
 @njit(nogil=True, error_model="numpy")

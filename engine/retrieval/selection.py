@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.accumulator import add_rows, largest_score
+from engine.retrieval.accumulator import TILE, add_rows, largest_of_tile
 from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row_shortfall
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
@@ -31,8 +31,6 @@ _DOCUMENT, _ROW_DOCUMENT = 90, 60
 _SAMPLE = 256
 # Documents that are tried for a first limit.
 _TRIED, _TRIED_A_HIT = 32, 4
-# Documents that a sweep handles at once: their scores stay in the first-level cache.
-_TILE = 8 * CHUNK
 # Rows that a sweep adds while it takes the maximum.
 _IN_PASSING = 4
 # The smallest part of a chunk that is looked at: one register of scores.
@@ -175,21 +173,23 @@ def sweep(  # type: ignore[no-untyped-def]
     """
     above = row_shortfall(rows, row_count)
     # All rows but the last few are added beforehand. Those few are added in passing, while the
-    # maximum is taken, and written down only where there is a candidate.
+    # maximum is taken, and written down only where there is a candidate: that is seldom once the
+    # limit is that of blocks before, and too often to pay where there are no hits yet.
     before = max(row_count - _IN_PASSING, 0)
-    # Where the tile before had one, this one is taken to have one too, and spared the look.
-    is_likely = True
+    looks = row_count > 0 and size == len(heap)
     begin = 0
     while begin < stride:
-        end = min(begin + _TILE, stride)
+        end = min(begin + TILE, stride)
         add_rows(scores, rows, 0, before, begin, end)
-        if is_likely or largest_score(scores, rows, before, row_count, begin, end) >= limit - above:
-            is_likely = False
+        if (
+            not looks
+            or end - begin < TILE
+            or largest_of_tile(scores, rows, before, row_count, begin) >= limit - above
+        ):
             add_rows(scores, rows, before, row_count, begin, end)
             for chunk in range(begin, end, CHUNK):
                 if _largest_of_chunk(scores[chunk : chunk + CHUNK]) < limit - above:
                     continue
-                is_likely = True
                 for lanes in range(chunk, chunk + CHUNK, _LANES):
                     if _largest_of_lanes(scores[lanes : lanes + _LANES]) < limit - above:
                         continue
