@@ -67,7 +67,7 @@ class SabanaBudgeted(Sabana):
 
     def settings(self) -> Sequence[Setting]:
         """Shares of a query's postings."""
-        shares = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0)
+        shares = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.85, 1.0)
         return [{"rho": share} for share in shares]
 
     def use(self, setting: Setting) -> None:

@@ -9,46 +9,94 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.parameters import HIGH, MULTIPLIER, STAGED_POSTINGS
-from engine.retrieval.pointers import uint8_pointer
+from engine.retrieval.parameters import (
+    HIGH,
+    LINE,
+    LIST,
+    LIST_MULTIPLIER,
+    MULTIPLIER,
+    POSTING_COUNT,
+    STAGED_POSTINGS,
+)
+from engine.retrieval.pointers import prefetch_outer, uint8_pointer, uint32_pointer
 from engine.retrieval.units import UNITS, high_multiplier
 
+# Documents that a sweep handles at once: their scores stay in the first-level cache.
+TILE = 1024
+_LEAST = np.int32(-(1 << 31))
+# Postings that are fetched ahead of those that are added.
+_AHEAD = 1024
+
 
 @njit(nogil=True, error_model="numpy")
-def add_posting_list(scores, posting_list, multiplier, staged):  # type: ignore[no-untyped-def]
-    """Add the contribution of each posting to the score of its document.
+def add_posting_lists(scores, lists, list_count, staged):  # type: ignore[no-untyped-def]
+    """Add the contribution of each posting of a block's lists to the score of its document.
 
-    Contributions of some postings are computed at once, with SIMD, before they are scattered.
+    Most lists are shorter than a page of memory, and the processor fetches ahead only inside one.
+    So the postings that come next are asked for here, across the borders of lists.
 
     Args:
+        scores: (stride,) int32 or longer.
+        lists: (T, LIST_COLUMNS) int64, of which `list_count` are used.
         staged: (STAGED_POSTINGS,) int32 to work in.
     """
-    # Rounding up what is negative is rounding its magnitude down.
-    magnitude = np.uint64(np.uint32(abs(multiplier)))
-    sign = np.int32(1) if multiplier > 0 else np.int32(-1)
-    rounding = np.uint64(UNITS - 1) if multiplier > 0 else np.uint64(0)
-    begin = 0
-    while begin < len(posting_list):
-        part = posting_list[begin : begin + STAGED_POSTINGS]
-        for at in range(len(part)):
-            product = magnitude * np.uint64(part[at] >> np.uint32(16))
-            staged[at] = np.int32((product + rounding) >> np.uint64(16)) * sign
-        for at in range(len(part)):
-            scores[part[at] & np.uint32(0xFFFF)] += staged[at]
-        begin += STAGED_POSTINGS
+    ahead_list, ahead = _fetch_postings(lists, list_count, 0, np.int64(0), _AHEAD)
+    for at in range(list_count):
+        posting_list = carray(uint32_pointer(lists[at, LIST]), lists[at, POSTING_COUNT])
+        begin = np.int64(0)
+        while begin < len(posting_list):
+            part = posting_list[begin : begin + STAGED_POSTINGS]
+            ahead_list, ahead = _fetch_postings(lists, list_count, ahead_list, ahead, len(part))
+            _add_postings(scores, part, lists[at, LIST_MULTIPLIER], staged)
+            begin += STAGED_POSTINGS
 
 
 @njit(nogil=True, error_model="numpy")
-def add_rows(scores, rows, row_count, begin, end):  # type: ignore[no-untyped-def]
-    """Add the high bytes of dense rows to the scores of documents `begin` to `end`, with SIMD.
+def _fetch_postings(lists, list_count, at, begin, count):  # type: ignore[no-untyped-def]
+    """Fetch the next `count` postings from number `begin` of list `at`; returns where they end."""
+    while count > 0 and at < list_count:
+        end = min(begin + count, lists[at, POSTING_COUNT])
+        for line in range((lists[at, LIST] + 4 * begin) & -LINE, lists[at, LIST] + 4 * end, LINE):
+            prefetch_outer(line)
+        count -= end - begin
+        begin = end
+        if end == lists[at, POSTING_COUNT]:
+            at, begin = at + 1, np.int64(0)
+    return at, begin
+
+
+@njit(nogil=True, error_model="numpy")
+def _add_postings(scores, part, multiplier, staged):  # type: ignore[no-untyped-def]
+    """Add at most STAGED_POSTINGS postings of a list.
+
+    All contributions are computed at once, with SIMD, before they are scattered.
+    """
+    # Rounding up what is negative is rounding its magnitude down.
+    magnitude = np.uint32(abs(multiplier))
+    upper, lower = magnitude >> np.uint32(16), magnitude & np.uint32(0xFFFF)
+    sign = np.int32(1) if multiplier > 0 else np.int32(-1)
+    rounding = np.uint32(UNITS - 1) if multiplier > 0 else np.uint32(0)
+    for at in range(len(part)):
+        impact = part[at] >> np.uint32(16)
+        # In halves, which fit 32 bits, of which SIMD multiplies twice as many at once.
+        product = np.uint32(lower * impact + rounding)
+        units = np.uint32(np.uint32(upper * impact) + (product >> np.uint32(16)))
+        staged[at] = np.int32(units) * sign
+    for at in range(len(part)):
+        scores[part[at] & np.uint32(0xFFFF)] += staged[at]
+
+
+@njit(nogil=True, error_model="numpy")
+def add_rows(scores, rows, first, last, begin, end):  # type: ignore[no-untyped-def]
+    """Add the high bytes of rows `first` to `last` to documents `begin` to `end`, with SIMD.
 
     Two rows are added in one pass over the scores. The low bytes are left to `complete`, which is
     asked only for candidates.
     """
     part = scores[begin:end]
     size = end - begin
-    at = 0
-    while at + 1 < row_count:
+    at = first
+    while at + 1 < last:
         _add_two_rows(
             part,
             carray(uint8_pointer(rows[at, HIGH] + begin), size),
@@ -57,7 +105,7 @@ def add_rows(scores, rows, row_count, begin, end):  # type: ignore[no-untyped-de
             high_multiplier(rows[at + 1, MULTIPLIER]),
         )
         at += 2
-    if at < row_count:
+    if at < last:
         row = carray(uint8_pointer(rows[at, HIGH] + begin), size)
         _add_row(part, row, high_multiplier(rows[at, MULTIPLIER]))
 
@@ -74,3 +122,89 @@ def _add_two_rows(scores, row, other, multiplier, other_multiplier):  # type: ig
         scores[document] += (
             np.int32(row[document]) * multiplier + np.int32(other[document]) * other_multiplier
         )
+
+
+@njit(nogil=True, error_model="numpy")
+def largest_of_tile(scores, rows, first, last, begin):  # type: ignore[no-untyped-def]
+    """Largest score of the TILE documents from `begin` on with rows `first` to `last` added.
+
+    As `add_rows`, but nothing is written, and of one to four rows. Each number of them has a loop
+    of its own that compiles to SIMD: int32 throughout, a known number of documents, no iterator.
+    """
+    part = scores[begin : begin + TILE]
+    count = last - first
+    cells, multiplier = _cells(rows, first, begin)
+    if count == 1:
+        return _largest_with_one(part, cells, multiplier)
+    cells2, multiplier2 = _cells(rows, first + 1, begin)
+    if count == 2:
+        return _largest_with_two(part, cells, multiplier, cells2, multiplier2)
+    cells3, multiplier3 = _cells(rows, first + 2, begin)
+    if count == 3:
+        return _largest_with_three(
+            part, cells, multiplier, cells2, multiplier2, cells3, multiplier3
+        )
+    cells4, multiplier4 = _cells(rows, first + 3, begin)
+    return _largest_with_four(
+        part, cells, multiplier, cells2, multiplier2, cells3, multiplier3, cells4, multiplier4
+    )
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _cells(rows, at, begin):  # type: ignore[no-untyped-def]
+    """High bytes of a row for a tile of documents, and their multiplier."""
+    cells = carray(uint8_pointer(rows[at, HIGH] + begin), TILE)
+    return cells, high_multiplier(rows[at, MULTIPLIER])
+
+
+@njit(nogil=True, error_model="numpy")
+def _largest_with_one(scores, row, multiplier):  # type: ignore[no-untyped-def]
+    largest = _LEAST
+    for at in range(TILE):
+        score = np.int32(scores[at] + np.int32(row[at]) * multiplier)
+        largest = score if score > largest else largest
+    return largest
+
+
+@njit(nogil=True, error_model="numpy")
+def _largest_with_two(scores, row, multiplier, row2, multiplier2):  # type: ignore[no-untyped-def]
+    largest = _LEAST
+    for at in range(TILE):
+        score = np.int32(
+            scores[at] + np.int32(row[at]) * multiplier + np.int32(row2[at]) * multiplier2
+        )
+        largest = score if score > largest else largest
+    return largest
+
+
+@njit(nogil=True, error_model="numpy")
+def _largest_with_three(  # type: ignore[no-untyped-def]
+    scores, row, multiplier, row2, multiplier2, row3, multiplier3
+):
+    largest = _LEAST
+    for at in range(TILE):
+        score = np.int32(
+            scores[at]
+            + np.int32(row[at]) * multiplier
+            + np.int32(row2[at]) * multiplier2
+            + np.int32(row3[at]) * multiplier3
+        )
+        largest = score if score > largest else largest
+    return largest
+
+
+@njit(nogil=True, error_model="numpy")
+def _largest_with_four(  # type: ignore[no-untyped-def]
+    scores, row, multiplier, row2, multiplier2, row3, multiplier3, row4, multiplier4
+):
+    largest = _LEAST
+    for at in range(TILE):
+        score = np.int32(
+            scores[at]
+            + np.int32(row[at]) * multiplier
+            + np.int32(row2[at]) * multiplier2
+            + np.int32(row3[at]) * multiplier3
+            + np.int32(row4[at]) * multiplier4
+        )
+        largest = score if score > largest else largest
+    return largest

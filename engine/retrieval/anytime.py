@@ -18,12 +18,18 @@ from engine.retrieval.parameters import (
     DETAILS,
     EXTENT,
     FIRST_DOCUMENT,
+    LINE,
     SHARE_ONE,
+    STRIDE,
 )
-from engine.retrieval.pointers import int64_pointer, uint32_pointer
+from engine.retrieval.pointers import int64_pointer, prefetch, prefetch_outer, uint32_pointer
 from engine.retrieval.top_k import DOCUMENT_MASK, candidate_key, push
 from engine.retrieval.units import contribution
 from engine.storage.block import BANDS
+
+# Postings of a list that are scanned rather than searched band by band, and of a band.
+_SCANNED = 1024
+_SCANNED_OF_BAND = 64
 
 
 @njit(nogil=True, error_model="numpy")
@@ -83,40 +89,129 @@ def score_in_full(blocks, directory, terms, multipliers, cuts, heap, size):  # t
         heap: (k,) int64 candidate keys, `size` of them; a heap again afterwards.
     """
     kept = 0
-    for at in range(size):
-        document = DOCUMENT_MASK - (heap[at] & DOCUMENT_MASK)
-        score = heap[at] >> 32
-        block = len(blocks) - 1
-        while blocks[block, FIRST_DOCUMENT] > document:
-            block -= 1
-        local = np.uint32(document - blocks[block, FIRST_DOCUMENT])
+    for at in range(size + 2):
+        # What a candidate looks up is fetched while those before it look up theirs: first where
+        # the bands of its lists lie, then the bands.
+        if at < size:
+            _fetch_details(blocks, directory, terms, heap[at])
+        if 0 < at <= size:
+            _fetch_bands(blocks, directory, terms, cuts, heap[at - 1])
+        if at < 2:
+            continue
+        key = heap[at - 2]
+        block, local = _place(blocks, key)
+        score = key >> 32
         for term in range(len(terms)):
             extent = directory[terms[term], block, EXTENT]
             if extent <= 0 or cuts[term] == BANDS or multipliers[term] == 0:
                 continue
             postings = carray(uint32_pointer(directory[terms[term], block, ADDRESS]), extent >> 16)
             ends = carray(uint32_pointer(directory[terms[term], block, DETAILS]), BANDS)
-            impact = _impact_behind(postings, ends, cuts[term], local)
+            impact = _impact_behind(postings, ends, cuts[term], local, blocks[block, STRIDE])
             score += contribution(multipliers[term], impact)
         if score > 0:
             # Never overtakes the reading: what is kept so far is no more than what was read.
+            document = DOCUMENT_MASK - (key & DOCUMENT_MASK)
             kept = push(heap, kept, candidate_key(score, document))
     return kept
 
 
 @njit(nogil=True, error_model="numpy")
-def _impact_behind(postings, ends, cut, document):  # type: ignore[no-untyped-def]
-    """Impact of a document in the bands from number `cut` on, 0 where it is in none of them."""
+def _place(blocks, key):  # type: ignore[no-untyped-def]
+    """Block of a candidate, and its number there (uint32)."""
+    document = DOCUMENT_MASK - (key & DOCUMENT_MASK)
+    block = len(blocks) - 1
+    while blocks[block, FIRST_DOCUMENT] > document:
+        block -= 1
+    return block, np.uint32(document - blocks[block, FIRST_DOCUMENT])
+
+
+@njit(nogil=True, error_model="numpy")
+def _fetch_details(blocks, directory, terms, key):  # type: ignore[no-untyped-def]
+    block, _ = _place(blocks, key)
+    for term in range(len(terms)):
+        prefetch(directory[terms[term], block, DETAILS])
+
+
+@njit(nogil=True, error_model="numpy")
+def _fetch_bands(blocks, directory, terms, cuts, key):  # type: ignore[no-untyped-def]
+    block, local = _place(blocks, key)
+    for term in range(len(terms)):
+        extent = directory[terms[term], block, EXTENT]
+        if extent <= 0 or cuts[term] == BANDS:
+            continue
+        ends = carray(uint32_pointer(directory[terms[term], block, DETAILS]), BANDS)
+        low = np.int64(ends[cuts[term] - 1]) if cuts[term] else np.int64(0)
+        address = directory[terms[term], block, ADDRESS]
+        count = extent >> 16
+        if count - low <= _SCANNED:
+            _fetch(address, low, count)
+            continue
+        for band in range(cuts[term], BANDS):
+            end = np.int64(ends[band])
+            _fetch(address, *_likely(low, end, local, blocks[block, STRIDE]))
+            low = end
+
+
+@njit(nogil=True, error_model="numpy")
+def _fetch(address, begin, end):  # type: ignore[no-untyped-def]
+    """Fetch postings number `begin` to `end` of a list at an address."""
+    for line in range((address + 4 * begin) & -LINE, address + 4 * end, LINE):
+        prefetch_outer(line)
+
+
+@njit(nogil=True, error_model="numpy")
+def _likely(first, last, document, documents):  # type: ignore[no-untyped-def]
+    """Where in a band, from `first` to `last`, a document is if its documents lie evenly."""
+    guess = first + (last - first) * np.int64(document) // documents
+    return max(first, guess - _SCANNED_OF_BAND // 2), min(last, guess + _SCANNED_OF_BAND // 2)
+
+
+@njit(nogil=True, error_model="numpy")
+def _impact_behind(postings, ends, cut, document, documents):  # type: ignore[no-untyped-def]
+    """Impact of a document in the bands from number `cut` on, 0 where it is in none of them.
+
+    A short rest of a list is scanned. In a long one the likely place in each band is, and where
+    the document is not between what is there, it is searched for by halving.
+
+    Args:
+        documents: how many the block has; more is a worse guess only.
+    """
+    low = np.int64(ends[cut - 1]) if cut else np.int64(0)
+    if len(postings) - low <= _SCANNED:
+        return _impact_among(postings[low:], document)
     for band in range(cut, BANDS):
-        low = np.int64(ends[band - 1]) if band else np.int64(0)
         end = np.int64(ends[band])
-        high = end
-        while low < high:
-            middle = (low + high) >> 1
-            if (postings[middle] & np.uint32(0xFFFF)) < document:
-                low = middle + 1
+        begin, stop = _likely(low, end, document, documents)
+        # The document is not before `begin`, and before `stop`, if the band has it at all.
+        if begin > low and _document(postings[begin]) > document:
+            begin, stop = low, begin
+        elif stop < end and _document(postings[stop]) <= document:
+            begin, stop = stop, end
+        while stop - begin > _SCANNED_OF_BAND:
+            middle = (begin + stop) >> 1
+            if _document(postings[middle]) <= document:
+                begin = middle
             else:
-                high = middle
-        if low < end and (postings[low] & np.uint32(0xFFFF)) == document:
-            return np.int64(postings[low] >> np.uint32(16))
+                stop = middle
+        impact = _impact_among(postings[begin:stop], document)
+        if impact:
+            return impact
+        low = end
     return np.int64(0)
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _document(posting):  # type: ignore[no-untyped-def]
+    return np.uint32(posting & np.uint32(0xFFFF))
+
+
+@njit(nogil=True, error_model="numpy")
+def _impact_among(postings, document):  # type: ignore[no-untyped-def]
+    """Impact of a document in a few postings of a list, 0 where it is in none; with SIMD."""
+    impact = np.uint32(0)
+    for at in range(len(postings)):
+        is_it = np.uint32(postings[at] & np.uint32(0xFFFF)) == document
+        found = np.uint32(postings[at] >> np.uint32(16)) if is_it else np.uint32(0)
+        impact = np.uint32(impact | found)
+    return np.int64(impact)

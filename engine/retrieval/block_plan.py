@@ -27,7 +27,7 @@ from engine.storage.block import BANDS
 
 # Bytes that are fetched of each list while other work goes on; the processor notices by itself that
 # a list is read on.
-_FETCHED_AHEAD = 512
+_FETCHED_AHEAD = 128
 
 # Fields of a plan.
 LISTS, ROWS, POSTINGS, LIST_BOUND, ROW_BOUND = range(PLAN_FIELDS)
@@ -66,7 +66,7 @@ def plan_block(blocks, block, directory, terms, multipliers, cuts, plan, lists, 
             rows[row_count, MULTIPLIER] = multiplier
             lines = rows[row_count, ROW_LINES]
             for line in range(lines, lines + blocks[block, STRIDE] // LINE, LINE):
-                prefetch(line)  # type: ignore[call-arg]
+                prefetch(line)
             row_count += 1
             row_bound += max(contribution(multiplier, -extent), np.int64(0))
         else:
@@ -83,7 +83,7 @@ def plan_block(blocks, block, directory, terms, multipliers, cuts, plan, lists, 
             postings += count
             list_bound += max(contribution(multiplier, extent & 0xFFFF), np.int64(0))
             for line in range(address, address + min(4 * count, _FETCHED_AHEAD), LINE):
-                prefetch(line)  # type: ignore[call-arg]
+                prefetch(line)
     plan[LISTS] = list_count
     plan[ROWS] = row_count
     plan[POSTINGS] = postings

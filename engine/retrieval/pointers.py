@@ -32,17 +32,24 @@ int64_pointer = _pointer_to(types.int64)
 float64_pointer = _pointer_to(types.float64)
 
 
-@intrinsic
-def prefetch(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at an address, which need not be there when this returns."""
+def _prefetch_into(locality: int) -> Any:
+    @intrinsic
+    def prefetch(typing_context: Any, address: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+            whole = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [pointer.type, whole, whole, whole])
+            function = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
+            # Read, not write; data, not code.
+            builder.call(function, [pointer, whole(0), whole(locality), whole(1)])
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
-        whole = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, whole, whole, whole])
-        function = builder.module.declare_intrinsic("llvm.prefetch.p0", fnty=kind)
-        # Read, not write; into all levels of the cache; data, not code.
-        builder.call(function, [pointer, whole(0), whole(3), whole(1)])
-        return context.get_dummy_value()
+        return types.void(types.int64), codegen
 
-    return types.void(types.int64), codegen
+    return prefetch
+
+
+# Ask for the cache line at an address, which need not be there when these return: into all levels
+# of the cache, or past the first, for what is read a little later.
+prefetch = _prefetch_into(3)
+prefetch_outer = _prefetch_into(2)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.accumulator import add_posting_list
+from engine.retrieval.accumulator import add_posting_lists
 from engine.retrieval.block_plan import LIST_BOUND, LISTS, POSTINGS, ROW_BOUND, ROWS
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
     DELETED,
     DELETED_COUNT,
     FIRST_DOCUMENT,
-    LIST,
-    LIST_MULTIPLIER,
-    POSTING_COUNT,
     STRIDE,
 )
-from engine.retrieval.pointers import uint16_pointer, uint32_pointer
+from engine.retrieval.pointers import uint16_pointer
 from engine.retrieval.selection import first_limit, sweep, walk, walk_pays
 from engine.retrieval.top_k import DOCUMENT_MASK, best_first, least_score
 
@@ -44,9 +41,7 @@ def search_block(blocks, block, plan, lists, rows, heap, size, scores, staged, p
     stride = blocks[block, STRIDE]
     first_document = blocks[block, FIRST_DOCUMENT]
     deleted = carray(uint16_pointer(blocks[block, DELETED]), blocks[block, DELETED_COUNT])
-    for at in range(list_count):
-        posting_list = carray(uint32_pointer(lists[at, LIST]), lists[at, POSTING_COUNT])
-        add_posting_list(scores, posting_list, lists[at, LIST_MULTIPLIER], staged)
+    add_posting_lists(scores, lists, list_count, staged)
     if size == 0 and policy != ALWAYS_SWEEP:
         limit = max(limit, first_limit(scores, lists, list_count, rows, row_count, deleted, heap))
     if walk_pays(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.accumulator import add_rows
+from engine.retrieval.accumulator import TILE, add_rows, largest_of_tile
 from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row_shortfall
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
@@ -31,8 +31,8 @@ _DOCUMENT, _ROW_DOCUMENT = 90, 60
 _SAMPLE = 256
 # Documents that are tried for a first limit.
 _TRIED, _TRIED_A_HIT = 32, 4
-# Documents that a sweep handles at once: their scores stay in the first-level cache.
-_TILE = 8 * CHUNK
+# Rows that a sweep adds while it takes the maximum.
+_IN_PASSING = 4
 # The smallest part of a chunk that is looked at: one register of scores.
 _LANES = 16
 
@@ -172,28 +172,52 @@ def sweep(  # type: ignore[no-untyped-def]
         limit: units that a document must reach, at least 1.
     """
     above = row_shortfall(rows, row_count)
+    # All rows but the last few are added beforehand. Those few are added in passing, while the
+    # maximum is taken, and written down only where there is a candidate: that is seldom once the
+    # limit is that of blocks before, and too often to pay where there are no hits yet.
+    before = max(row_count - _IN_PASSING, 0)
+    looks = row_count > 0 and size == len(heap)
     begin = 0
     while begin < stride:
-        end = min(begin + _TILE, stride)
-        add_rows(scores, rows, row_count, begin, end)
-        for chunk in range(begin, end, CHUNK):
-            if _largest_of_chunk(scores[chunk : chunk + CHUNK]) < limit - above:
-                continue
-            for lanes in range(chunk, chunk + CHUNK, _LANES):
-                if _largest_of_lanes(scores[lanes : lanes + _LANES]) < limit - above:
+        end = min(begin + TILE, stride)
+        add_rows(scores, rows, 0, before, begin, end)
+        if (
+            not looks
+            or end - begin < TILE
+            or largest_of_tile(scores, rows, before, row_count, begin) >= limit - above
+        ):
+            add_rows(scores, rows, before, row_count, begin, end)
+            for chunk in range(begin, end, CHUNK):
+                if _largest_of_chunk(scores[chunk : chunk + CHUNK]) < limit - above:
                     continue
-                for document in range(lanes, lanes + _LANES):
-                    total = np.int64(scores[document])
-                    if total + above < limit:
+                for lanes in range(chunk, chunk + CHUNK, _LANES):
+                    if _largest_of_lanes(scores[lanes : lanes + _LANES]) < limit - above:
                         continue
-                    if row_count:
-                        total = complete(rows, row_count, document, total)
-                    if total < limit or is_deleted(deleted, document):
-                        continue
-                    size = push(heap, size, candidate_key(total, first_document + document))
+                    size = _offer_lanes(
+                        scores, lanes, rows, row_count, deleted, first_document, limit, heap, size
+                    )
                     limit = max(limit, least_score(heap, size))
         scores[begin:end] = 0
         begin = end
+    return size
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _offer_lanes(  # type: ignore[no-untyped-def]
+    scores, lanes, rows, row_count, deleted, first_document, limit, heap, size
+):
+    """Offer the _LANES documents from `lanes` on to the heap; returns its new size."""
+    above = row_shortfall(rows, row_count)
+    for document in range(lanes, lanes + _LANES):
+        total = np.int64(scores[document])
+        if total + above < limit:
+            continue
+        if row_count:
+            total = complete(rows, row_count, document, total)
+        if total < limit or is_deleted(deleted, document):
+            continue
+        size = push(heap, size, candidate_key(total, first_document + document))
+        limit = max(limit, least_score(heap, size))
     return size
 
 

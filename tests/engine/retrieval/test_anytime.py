@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.retrieval import scorer as scorer_module
-from engine.retrieval.anytime import choose_bands
+from engine.retrieval.anytime import _impact_behind, choose_bands
 from engine.retrieval.parameters import SHARE_ONE
 from engine.retrieval.scorer import Rho, ScoredDocuments, Scorer
 from engine.storage.block import BANDS
@@ -129,3 +129,30 @@ def test_bands_are_read_by_contribution_until_the_budget_is_spent(data: st.DataO
         for term in range(count)
         if multipliers[term]
     )
+
+
+@pytest.mark.parametrize("is_clustered", [False, True])
+@settings(deadline=None)
+@given(data=st.data())
+def test_the_impact_of_a_document_is_found_in_the_bands_left(
+    is_clustered: bool, data: st.DataObject
+) -> None:
+    """In short lists and long ones, with documents that lie evenly and ones that do not."""
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32)))
+    documents = data.draw(st.sampled_from([128, 9_984, 65_536]))
+    count = min(data.draw(st.sampled_from([1, 40, 1_000, 3_000, 20_000])), documents)
+    first = random.integers(0, documents - count + 1) if is_clustered else 0
+    pool = np.arange(first, first + count) if is_clustered else np.arange(documents)
+    where = random.choice(pool, count, replace=False)
+    impacts = np.minimum(random.exponential(3_000, count).astype(np.int64) + 1, 65_535)
+    bands = impacts * BANDS // (impacts.max() + 1)
+    order = np.lexsort((where, -bands))
+    postings = (impacts[order] << 16 | where[order]).astype(np.uint32)
+    ends = np.cumsum(np.bincount(bands, minlength=BANDS)[::-1]).astype(np.uint32)
+    cut = data.draw(st.integers(0, BANDS - 1))
+    known = dict(zip(where[order].tolist(), impacts[order].tolist(), strict=True))
+    left = set(where[order][int(ends[cut - 1]) if cut else 0 :].tolist())
+    for document in [0, documents - 1, *random.integers(0, documents, 30), *where[:30]]:
+        expected = known[int(document)] if int(document) in left else 0
+        found = _impact_behind(postings, ends, cut, np.uint32(document), np.int64(documents))
+        assert found == expected

@@ -216,8 +216,19 @@ def test_large_blocks_equal_exhaustive_scoring(tmp_path: Path, policy: int, k: i
     snapshot = Snapshot(path)
     scorer = Scorer(snapshot)
     by_term = matrix.tocsc()
-    for terms_count in (1, 2, 3, 6, 12):
-        terms = np.sort(rng.choice(width, terms_count, replace=False)).astype(np.int32)
+    # The first ten are in dense rows: among the last queries are ones with more rows than a sweep
+    # adds in passing.
+    for terms_count, of in (
+        (1, 60),
+        (2, 60),
+        (3, 60),
+        (6, 60),
+        (12, 60),
+        (5, 10),
+        (9, 10),
+        (9, 12),
+    ):
+        terms = np.sort(rng.choice(of, terms_count, replace=False)).astype(np.int32)
         weights = rng.gamma(2.0, 1.0, terms_count)
         scale = (2**31 - 2**18) / float(np.abs(weights).sum())
         expected = np.zeros(documents, np.int64)
