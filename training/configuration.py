@@ -56,8 +56,7 @@ class Losses:
         ranking_scale: factor on the scores in it.
         flops: FLOPS regularizer of the documents.
         flops_ramp: share of the steps over which its weight rises quadratically from 0.
-        bag_of_words: cross-entropy of the words of the query, and of the related words that come
-            with an example, on the document's raw logits.
+        bag_of_words: cross-entropy of the words of the query on the document's raw logits.
         bag_of_words_positive_weight: how many times a word that is there counts.
         teacher: KL to the in-batch scores of a dense teacher, on examples of sources that let it.
         margin_mse: to the margins of the scores given with the examples.

@@ -59,16 +59,8 @@ class Objective:
         losses = self._recipe.losses
         batch = _Batch(rows, self._recipe.negatives, generator)
         query_ids = self._model.query_tokens([row.example.query for row in rows])
-        word_ids = query_ids
-        if losses.bag_of_words:
-            related = self._model.query_tokens([row.example.related_words for row in rows])
-            word_ids = [np.union1d(*each) for each in zip(query_ids, related, strict=True)]
         columns = _Columns(
-            query_ids,
-            word_ids,
-            self._model.vocabulary_size,
-            self._recipe.sampled_vocabulary,
-            generator,
+            query_ids, self._model.vocabulary_size, self._recipe.sampled_vocabulary, generator
         )
         device = self._model.device
         vocabulary = None if columns.all is None else torch.from_numpy(columns.all).to(device)
@@ -79,8 +71,8 @@ class Objective:
         documents = self._model.activate(logits)
 
         of_queries = torch.from_numpy(columns.of_queries).to(device)
+        presence = torch.from_numpy(columns.presence(query_ids)).to(device)
         tokens = torch.from_numpy(columns.query_tokens).to(device)
-        presence = torch.from_numpy(_presence(columns.query_tokens, query_ids)).to(device)
         queries = presence * self._model.query_weights()[tokens]
         scores = queries @ documents[:, of_queries].T
 
@@ -93,8 +85,8 @@ class Objective:
             parts["flops"] = flops(documents, times)
         if losses.bag_of_words:
             parts["bag_of_words"] = bag_of_words_loss(
-                logits[: len(rows), torch.from_numpy(columns.of_words).to(device)],
-                torch.from_numpy(_presence(columns.words, word_ids)).to(device),
+                logits[: len(rows), of_queries],
+                presence,
                 positive_weight=losses.bag_of_words_positive_weight,
             )
         if losses.teacher and self._teacher is not None:
@@ -195,43 +187,36 @@ class _Columns:
 
     Attributes:
         query_tokens: (Q,) int64, ascending, all tokens of the batch's queries.
-        words: (R,) int64, ascending, these and the tokens of related words.
-        all: (W,) int64, `words` and then random others; None for the whole vocabulary.
+        all: (W,) int64, these and then random others; None for the whole vocabulary.
         of_queries: (Q,) int64, where the query tokens are among the columns.
-        of_words: (R,) int64, where `words` are.
         times: (W,) float32, how many entries of the vocabulary a column stands for, or None.
     """
 
     def __init__(
         self,
         query_ids: Sequence[np.ndarray],
-        word_ids: Sequence[np.ndarray],
         vocabulary_size: int,
         sampled: int,
         generator: np.random.Generator,
     ) -> None:
         self.query_tokens = np.unique(np.concatenate(list(query_ids)))
-        self.words = np.unique(np.concatenate(list(word_ids)))
         self.all: np.ndarray | None = None
         self.times: np.ndarray | None = None
         self.of_queries = self.query_tokens
-        self.of_words = self.words
-        others = vocabulary_size - len(self.words)
+        others = vocabulary_size - len(self.query_tokens)
         if not sampled or sampled >= others:
             return
         rest = np.ones(vocabulary_size, dtype=np.bool_)
-        rest[self.words] = False
+        rest[self.query_tokens] = False
         drawn = generator.choice(np.flatnonzero(rest), sampled, replace=False)
-        self.all = np.concatenate([self.words, drawn])
-        self.of_queries = np.searchsorted(self.words, self.query_tokens)
-        self.of_words = np.arange(len(self.words))
+        self.all = np.concatenate([self.query_tokens, drawn])
+        self.of_queries = np.arange(len(self.query_tokens))
         self.times = np.ones(len(self.all), dtype=np.float32)
-        self.times[len(self.words) :] = others / sampled
+        self.times[len(self.query_tokens) :] = others / sampled
 
-
-def _presence(tokens: np.ndarray, texts: Sequence[np.ndarray]) -> np.ndarray:
-    """Return 1 where a text has a token of the ascending `tokens`: (texts, tokens) float32."""
-    found = np.zeros((len(texts), len(tokens)), dtype=np.float32)
-    for row, ids in enumerate(texts):
-        found[row, np.searchsorted(tokens, ids)] = 1
-    return found
+    def presence(self, query_ids: Sequence[np.ndarray]) -> np.ndarray:
+        """Return 1 where a query has a token: (queries, Q) float32."""
+        found = np.zeros((len(query_ids), len(self.query_tokens)), dtype=np.float32)
+        for row, ids in enumerate(query_ids):
+            found[row, np.searchsorted(self.query_tokens, ids)] = 1
+        return found

@@ -16,8 +16,6 @@ class Example:
         scores: a teacher's scores of the document and of each negative, in this order; or none.
         key: examples with the same key never meet in a batch; empty for none.
         teacher_query: the text that a dense teacher is given in place of `query`; empty for none.
-        related_words: words of other queries that the document answers, as one text. Only
-            `losses.bag_of_words` learns from them.
     """
 
     query: str
@@ -26,4 +24,3 @@ class Example:
     scores: tuple[float, ...] = ()
     key: str = ""
     teacher_query: str = ""
-    related_words: str = ""

@@ -25,8 +25,8 @@ def read_examples(
     A name that ends in .tsv or .txt (or these and .gz) is tab-separated: query, document, then
     negatives; a first line that begins with the names `query` and `document` is a header. All
     others are JSON Lines: objects with `query`, `document` and, as far as there are any,
-    `negatives`, `scores`, `key`, `teacher_query`, `related_words` (see `Example`). An unusable row
-    is left out and told to `warn` with file and line; with `warn` None it is an error.
+    `negatives`, `scores`, `key`, `teacher_query` (see `Example`). An unusable row is left out and
+    told to `warn` with file and line; with `warn` None it is an error.
 
     Raises:
         UsageError: there is no such file.
@@ -108,7 +108,6 @@ def _example(row: dict[str, Any]) -> Example:
         scores=tuple(float(scores[at]) for at in (0, *(1 + each for each in kept)) if scores),
         key=_text(row, "key"),
         teacher_query=_text(row, "teacher_query"),
-        related_words=_text(row, "related_words"),
     )
 
 

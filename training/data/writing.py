@@ -35,7 +35,7 @@ def examples_digest(examples: Iterable[Example]) -> str:
 
 def _line(example: Example) -> bytes:
     row: dict[str, Any] = {"query": example.query, "document": example.document}
-    for name in ("negatives", "scores", "key", "teacher_query", "related_words"):
+    for name in ("negatives", "scores", "key", "teacher_query"):
         value = getattr(example, name)
         if value:
             row[name] = list(value) if isinstance(value, tuple) else value

@@ -18,12 +18,12 @@ def test_json_lines_with_everything(tmp_path: Path) -> None:
     path = tmp_path / "pairs.jsonl"
     path.write_text(
         '\ufeff{"query": " sábana ", "document": "sheet", "negatives": ["cup"], "scores": [3, 1.5],'
-        ' "key": "k", "teacher_query": "sheet", "related_words": "bed", "other": 1}\n\n'
+        ' "key": "k", "teacher_query": "sheet", "other": 1}\n\n'
         '{"query": "q", "document": "d", "negatives": null, "key": null}\r\n',
         "utf-8",
     )
     assert read(path) == [
-        Example("sábana", "sheet", ("cup",), (3.0, 1.5), "k", "sheet", "bed"),
+        Example("sábana", "sheet", ("cup",), (3.0, 1.5), "k", "sheet"),
         Example("q", "d"),
     ]
 

@@ -8,7 +8,7 @@ from training.data.writing import examples_digest, write_examples
 
 EXAMPLES = [
     Example("sábana", "sheet", ("cup", "hose"), (3.0, 1.5, 0.1), "k", "sheet"),
-    Example("q", "d", related_words="r s"),
+    Example("q", "d"),
 ]
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 
 from training.recipes.default.alignment import words
 from training.recipes.default.function_words import read_function_words
-from training.recipes.default.related_words import content_words
 from training.recipes.default.sources import Attribute, Concept
 from training.recipes.default.titles import Pair
 from training.recipes.default.wording import in_english, in_spanish
@@ -49,16 +48,7 @@ def sentences(
         if draw < 0.55:
             size = min(len(spanish_words), chance.choice((2, 3, 4, 6)))
             query = " ".join(spanish_words[:size]) if draw < 0.4 else spanish
-            yield (
-                "es",
-                {
-                    "query": query,
-                    "teacher_query": english,
-                    "document": english,
-                    "key": key,
-                    "related_words": content_words(spanish_words),
-                },
-            )
+            yield "es", {"query": query, "teacher_query": english, "document": english, "key": key}
         elif draw < 0.8:
             size = min(len(english_words), chance.choice((1, 2, 3, 4)))
             start = chance.randrange(len(english_words) - size + 1)
@@ -72,21 +62,12 @@ def sentences(
 def dictionary(entries: Sequence[tuple[str, str, str]], chance: random.Random) -> Iterator[Pair]:
     """Yield pairs of a Spanish word and its English words; nouns, adjectives and verbs alone."""
     senses: dict[str, list[str]] = {}
-    others: dict[str, list[str]] = {}
     for spanish, english, part in entries:
         if part in ("n", "adj", "v"):
             senses.setdefault(spanish.lower(), []).append(english.lower())
-            others.setdefault(english.lower(), []).append(spanish.lower())
     for spanish, meanings in senses.items():
-        chosen = list(dict.fromkeys(chance.sample(meanings, min(len(meanings), 3))))
-        document = " ".join(chosen)
-        yield {
-            "query": spanish,
-            "teacher_query": document,
-            "document": document,
-            "key": document,
-            "related_words": content_words(each for one in chosen for each in others[one]),
-        }
+        document = " ".join(dict.fromkeys(chance.sample(meanings, min(len(meanings), 3))))
+        yield {"query": spanish, "teacher_query": document, "document": document, "key": document}
 
 
 def names(concepts: Sequence[Concept], shared: Sequence[Attribute]) -> Iterator[Pair]:
@@ -95,13 +76,8 @@ def names(concepts: Sequence[Concept], shared: Sequence[Attribute]) -> Iterator[
     for entry in entries:
         for spanish in entry.spanish:
             for english in entry.english:
-                yield {
-                    "query": spanish,
-                    "teacher_query": english,
-                    "document": english,
-                    "key": entry.english[0],
-                    "related_words": content_words([*entry.spanish, *entry.english]),
-                }
+                key = entry.english[0]
+                yield {"query": spanish, "teacher_query": english, "document": english, "key": key}
 
 
 def _content(text: str, function_words: frozenset[str]) -> list[str]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from training.recipes.default.related_words import content_words, unambiguous_nouns
 from training.recipes.default.sources import Question
 from training.recipes.default.titles import Pair
 
@@ -45,15 +44,13 @@ def questions(
 
 
 def definitions(
-    wordnet: Path, lexicon: Sequence[tuple[str, str, str]], chance: random.Random
+    wordnet: Path, spanish: Mapping[str, str], chance: random.Random
 ) -> Iterator[tuple[str, Pair]]:
     """Yield (language of the query, pair) for the nouns of WordNet, read from its `data.noun`.
 
-    `lexicon` are (Spanish, English, part of speech). A passage is a noun's definition, often
+    `spanish` gives a Spanish word for an English one. A passage is a noun's definition, often
     followed by that of the broader term.
     """
-    spanish = {english: word for word, english, part in reversed(lexicon) if part == "n"}
-    unambiguous = unambiguous_nouns(lexicon)
     glosses: dict[str, tuple[list[str], str, list[str]]] = {}
     with (wordnet / "data.noun").open(encoding="utf-8") as file:
         for line in file:
@@ -72,12 +69,7 @@ def definitions(
         if broader and chance.random() < 0.5:
             above, more, _ = glosses[broader[0]]
             passage += f" It is a kind of {above[0]}, {more}."
-        translations = (each for lemma in lemmas for each in unambiguous.get(lemma.lower(), ()))
-        pair = {
-            "document": passage,
-            "key": f"wordnet {number}",
-            "related_words": content_words(translations),
-        }
+        pair = {"document": passage, "key": f"wordnet {number}"}
         yield "en", {"query": chance.choice(_DEFINITIONS).format(name), **pair}
         if name in spanish:
             query = chance.choice(_SPANISH_DEFINITIONS).format(spanish[name])

@@ -38,8 +38,9 @@ def write_texts(data: Path, wordnet: Path, output: Path, seed: int) -> dict[str,
     """
     concepts, shared, products = read_glossary(), read_attributes(), read_products(data)
     entries = read_lexicon(data)
+    nouns = {english: spanish for spanish, english, part in reversed(entries) if part == "n"}
     chance = random.Random(seed)
-    spans = title_spans(products, concepts, shared, QUERIES_OF_TITLE, chance)
+    spans = title_spans(products, QUERIES_OF_TITLE, chance)
     translated = spanish_for_titles(products, concepts, shared, QUERIES_OF_TITLE, chance)
     sources: dict[str, Iterable[tuple[str, Pair]]] = {
         "titles": (("en", pair) for pair in spans),
@@ -50,7 +51,7 @@ def write_texts(data: Path, wordnet: Path, output: Path, seed: int) -> dict[str,
         "names": (("es", pair) for pair in names(concepts, shared)),
         "dictionary": (("es", pair) for pair in dictionary(entries, chance)),
         "questions": questions(read_questions(data), SPANS_OF_PASSAGE, chance),
-        "definitions": definitions(wordnet, entries, chance),
+        "definitions": definitions(wordnet, nouns, chance),
     }
     counts: dict[str, int] = {}
     for name, pairs in sources.items():

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from training.recipes.default.related_words import content_words
 from training.recipes.default.sources import Attribute, Concept, Product
 from training.recipes.default.wording import in_english, in_spanish, join_spanish, plural
 
@@ -36,16 +35,8 @@ _MORE_SYLLABLES = ("nor", "or", "pra", "quin", "ros", "sol", "tek", "ul", "ver",
 
 @dataclass(frozen=True)
 class _Match:
-    """A concept that a title names as `name`; attributes in English, with Spanish for them."""
-
     concept: Concept
     name: str
-    attributes: tuple[tuple[str, tuple[str, ...]], ...]
-
-    def related_words(self) -> str:
-        """Return what the product and its attributes may be called."""
-        named = (each for _, spanish in self.attributes for each in spanish)
-        return content_words([*self.concept.spanish, *self.concept.english, *named])
 
 
 def invented_titles(
@@ -55,7 +46,6 @@ def invented_titles(
     chance: random.Random,
 ) -> Iterator[tuple[str, Pair]]:
     """Yield (language of the query, pair): `each` titles made up for every concept."""
-    variants = {name: attribute for attribute in shared for name in attribute.english}
     for number, concept in enumerate(concepts):
         for repetition in range(each):
             attributes = _some_attributes(concept, shared, chance)
@@ -72,14 +62,7 @@ def invented_titles(
                 english.insert(0, unit[1].format(amount))
                 spanish.append(unit[2].format(amount))
             twin = " ".join(english)
-            related = [*concept.spanish, *concept.english]
-            for en, es in attributes:
-                related += [es, *(variants[en].spanish if en in variants else ())]
-            pair = {
-                "document": title,
-                "key": f"concept {number}",
-                "related_words": content_words(related),
-            }
+            pair = {"document": title, "key": f"concept {number}"}
             if repetition % 3 == 0:
                 yield "en", {"query": in_english(twin, chance), **pair}
             else:
@@ -88,20 +71,11 @@ def invented_titles(
                 yield "es", {"query": query, "teacher_query": twin, **pair}
 
 
-def title_spans(
-    products: Sequence[Product],
-    concepts: Sequence[Concept],
-    shared: Sequence[Attribute],
-    each: int,
-    chance: random.Random,
-) -> Iterator[Pair]:
+def title_spans(products: Sequence[Product], each: int, chance: random.Random) -> Iterator[Pair]:
     """Yield pairs of some words of a title, or the name of an offer's product, and the title."""
-    find = _ConceptFinder(concepts, shared)
     for product in products:
         tokens = product.title.split()
         key = (product.cluster or product.title).lower()
-        match = find(product.title)
-        related = {} if match is None else {"related_words": match.related_words()}
         for _ in range(each):
             if product.cluster and chance.random() < 0.4:
                 query = product.cluster
@@ -111,7 +85,6 @@ def title_spans(
                 "query": in_english(query.lower(), chance),
                 "document": product.title,
                 "key": key,
-                **related,
             }
 
 
@@ -123,14 +96,20 @@ def spanish_for_titles(
     chance: random.Random,
 ) -> Iterator[Pair]:
     """Yield pairs of a Spanish query and a real title that names one of the glossary's concepts."""
-    find = _ConceptFinder(concepts, shared)
+    names = {name.lower(): concept for concept in concepts for name in concept.english}
+    longest = max(name.count(" ") for name in names) + 1
     for product in products:
-        match = find(product.title)
+        lowered = " ".join(re.findall(r"[^\W_]+", product.title.lower()))
+        match = _find_concept(lowered.split(), names, longest)
         if match is None:
             continue
-        attributes = [
-            (english, chance.choice(spanish) if len(spanish) > 1 else spanish[0])
-            for english, spanish in match.attributes
+        padded = f" {lowered} "
+        attributes = [pair for pair in match.concept.attributes if f" {pair[0].lower()} " in padded]
+        attributes += [
+            (english, chance.choice(attribute.spanish))
+            for attribute in shared
+            for english in attribute.english
+            if f" {english.lower()} " in padded and english != match.name
         ]
         extras = [word for word in (product.brand or product.title.split()[0],) if word]
         numbers = re.findall(r"\b\d+ ?(?:gb|tb|mp|inch|cm|mm|w|kg|l)\b", product.title.lower())
@@ -148,43 +127,18 @@ def spanish_for_titles(
                 "teacher_query": " ".join([*english, match.name]),
                 "document": product.title,
                 "key": (product.cluster or product.title).lower(),
-                "related_words": match.related_words(),
             }
 
 
-class _ConceptFinder:
-    """Finds which concept of the glossary a title names, and with which attributes."""
-
-    def __init__(self, concepts: Sequence[Concept], shared: Sequence[Attribute]) -> None:
-        self._names = {name.lower(): concept for concept in concepts for name in concept.english}
-        self._longest = max(name.count(" ") for name in self._names) + 1
-        self._shared = shared
-
-    def __call__(self, title: str) -> _Match | None:
-        """Return the longest name of a concept in the title; of equally long ones the last."""
-        tokens = re.findall(r"[^\W_]+", title.lower())
-        for length in range(min(self._longest, len(tokens)), 0, -1):
-            for start in range(len(tokens) - length, -1, -1):
-                name = " ".join(tokens[start : start + length])
-                for form in (name, name.removesuffix("s"), name.removesuffix("es")):
-                    if form in self._names:
-                        return self._match(form, f" {' '.join(tokens)} ")
-        return None
-
-    def _match(self, name: str, padded: str) -> _Match:
-        concept = self._names[name]
-        attributes: list[tuple[str, tuple[str, ...]]] = [
-            (english, (spanish,))
-            for english, spanish in concept.attributes
-            if f" {english.lower()} " in padded
-        ]
-        attributes += [
-            (english, attribute.spanish)
-            for attribute in self._shared
-            for english in attribute.english
-            if f" {english.lower()} " in padded and english != name
-        ]
-        return _Match(concept, name, tuple(attributes))
+def _find_concept(tokens: list[str], names: dict[str, Concept], longest: int) -> _Match | None:
+    """Return the longest name of a concept in a title; of equally long ones the last."""
+    for length in range(min(longest, len(tokens)), 0, -1):
+        for start in range(len(tokens) - length, -1, -1):
+            name = " ".join(tokens[start : start + length])
+            for form in (name, name.removesuffix("s"), name.removesuffix("es")):
+                if form in names:
+                    return _Match(names[form], form)
+    return None
 
 
 def _some_attributes(

@@ -75,7 +75,7 @@ def test_recipe_reads_and_all_its_sources_hold_pairs(built: Path) -> None:
     assert sum(source.weight for source in recipe.sources) == recipe.batch_size
     for path in paths:
         for pair in read_pairs(path):
-            assert set(pair) <= {"query", "document", "key", "teacher_query", "related_words"}
+            assert set(pair) <= {"query", "document", "key", "teacher_query"}
             assert pair["query"].strip()
             assert pair["document"].strip()
     assert {path.name for path in paths} == {path.name for path in built.glob("*.jsonl.gz")}

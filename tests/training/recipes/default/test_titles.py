@@ -29,26 +29,10 @@ def test_invented_titles_name_their_concept_and_so_do_their_queries() -> None:
 
 def test_spans_are_words_of_the_title_or_the_name_of_the_offer() -> None:
     products = [Product("Beko White Microwave 800W", cluster="Beko MOC20")]
-    for pair in title_spans(products, [MICROWAVE], SHARED, 50, random.Random(2)):
+    for pair in title_spans(products, 50, random.Random(2)):
         assert pair["document"] == "Beko White Microwave 800W"
         assert pair["key"] == "beko moc20"
         assert set(pair["query"].split()) & {"beko", "moc20", "white", "microwave", "800w"}
-        assert pair["related_words"] == "microondas microwave oven blanco blanca"
-
-
-def test_a_title_without_a_known_product_has_no_related_words() -> None:
-    (pair,) = title_spans([Product("Beko Thing")], [MICROWAVE], SHARED, 1, random.Random(2))
-    assert "related_words" not in pair
-
-
-def test_all_names_of_a_product_and_its_attributes_are_related() -> None:
-    for _, pair in invented_titles([FAUCET], SHARED, 30, random.Random(5)):
-        related = pair["related_words"].split()
-        assert {"grifo", "llave", "cocina", "kitchen", "faucet", "tap"} <= set(related)
-        assert "de" not in related
-        title = pair["document"].lower()
-        assert ("monomando" in related) == ("single handle" in title)
-        assert ("blanco" in related) == ("blanca" in related) == ("white" in title)
 
 
 def test_spanish_queries_take_concept_and_attributes_from_the_title() -> None:
