@@ -28,20 +28,43 @@ class Runner:
     memory_before: dict[str, int] = field(default_factory=dict)
 
 
-def latencies(turns: Sequence[tuple[Runner, str]], effort: Effort) -> dict[str, list[list[float]]]:
-    """Latencies by variant and round; a first round, not counted, warms caches."""
-    rounds: dict[str, list[list[float]]] = {label: [] for _, label in turns}
+@dataclass
+class Rounds:
+    """What measured rounds of a variant gave.
+
+    Attributes:
+        microseconds: latencies, of each round those of its queries.
+        preempted: how often another process was given the CPU meanwhile; None if nobody knows.
+    """
+
+    microseconds: list[list[float]] = field(default_factory=list)
+    preempted: int | None = 0
+
+    def add(self, elapsed: list[float], before: int | None, after: int | None) -> None:
+        """Add a round, and how often the process had been preempted before and after it."""
+        self.microseconds.append(elapsed)
+        if self.preempted is None or before is None or after is None:
+            self.preempted = None
+        else:
+            self.preempted += after - before
+
+
+def latencies(turns: Sequence[tuple[Runner, str]], effort: Effort) -> dict[str, Rounds]:
+    """Rounds of each variant; a first round, not counted, warms caches."""
+    rounds = {label: Rounds() for _, label in turns}
     for number in range(-1, effort.rounds):
         # Turns change hands, so that none always follows the same engine.
         for runner, label in turns if number % 2 else reversed(turns):
+            before = runner.worker.preemptions()
             elapsed = runner.worker.call(
                 "round",
                 setting=runner.variants[label],
                 k=effort.k,
                 budget_s=effort.round_limit_s,
             )
+            after = runner.worker.preemptions()
             if number >= 0:
-                rounds[label].append(elapsed)
+                rounds[label].add(elapsed, before, after)
     return rounds
 
 

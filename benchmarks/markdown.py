@@ -100,6 +100,10 @@ def _collection(results: Results, name: str) -> Iterator[str]:
                 for label, _, one in rows
             ),
         )
+        if all(one.get("preempted") is not None for _, _, one in rows):
+            counts = ", ".join(f"{label} {one['preempted']}" for label, _, one in rows)
+            yield f"Times preempted in the measured rounds: {counts}."
+            yield ""
     yield f"### {name}: what an index costs"
     yield ""
     yield from _table(

@@ -245,7 +245,12 @@ def _measure_rounds(runners: Sequence[Runner], query_set: str, effort: Effort) -
         others = [runner for runner in runners if runner is not failed]
         return [failed, *_measure_rounds(others, query_set, effort)]
     measured = {
-        label: percentiles(rounds[label]) | {"batch_qps": batches[label]} for _, label in turns
+        label: {
+            **percentiles(rounds[label].microseconds),
+            "preempted": rounds[label].preempted,
+            "batch_qps": batches[label],
+        }
+        for _, label in turns
     }
     beside = {
         label: {name: figures[name] for name in ("p50_us", "p99_us", "batch_qps")}

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from benchmarks.preemption import preemptions
 from benchmarks.process_memory import PeakMemory
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -73,6 +74,10 @@ class Worker:
         self._process.wait()
         self._reader.join()
         self._process.stdout.close()
+
+    def preemptions(self) -> int | None:
+        """How often the process had to make way for another until now; None if nobody knows."""
+        return preemptions(self._process.pid)
 
     def call(self, command: str, limit_s: float = 3600.0, **arguments: Any) -> Any:
         """Have a method of the session run, and wait for what it returns.

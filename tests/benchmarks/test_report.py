@@ -54,6 +54,7 @@ def test_page_and_plots(output: Path) -> None:
     page = (output / "report.md").read_text()
     for heading in ("## Targets", "## s500", "### s5k q40", "## Latency by number of documents"):
         assert heading in page
+    assert "Times preempted in the measured rounds: sabana " in page
     assert "benchmarks.report --scale smoke" in page
     assert str(output) not in page
     for name in ("latency-by-documents", "cost-by-documents", "latency-by-query-length"):

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.collections import CollectionShape, SyntheticCollection
 from benchmarks.effort import Effort
 from benchmarks.exhaustive import ExhaustiveScores
-from benchmarks.interleaved_rounds import Runner, percentiles
+from benchmarks.interleaved_rounds import Rounds, Runner, percentiles
 from benchmarks.recall import judged, tuned_settings
 from benchmarks.side_by_side import _groups, _measure_rounds
 from benchmarks.worker import Worker, WorkerError
@@ -89,9 +89,14 @@ class _Mortal:
     def __init__(self, engine: str, calls: int) -> None:
         self._engine = engine
         self._left = calls
+        self._switches = 5
+
+    def preemptions(self) -> int:
+        return self._switches
 
     def call(self, command: str, **arguments: Any) -> Any:
         self._left -= 1
+        self._switches += 2
         if self._left < 0:
             raise WorkerError(self._engine, f"{command} failed: no more")
         answers: dict[str, Any] = {"round": [1.0, 2.0], "batch": 0.5, "memory": {"file": 7}}
@@ -113,6 +118,16 @@ def test_engine_that_fails_in_a_round_leaves_the_others_measured(calls: int) -> 
     figures = sound.figures["results"]["q6"]["sound"]
     assert (figures["p50_us"], set(figures["beside"])) == (1.5, {"sound"})
     assert sound.figures["load"]["added"] == {"file": 4}
+    assert figures["preempted"] == 2 * effort.rounds
+
+
+def test_preemptions_that_nobody_knows_are_not_counted() -> None:
+    rounds = Rounds()
+    rounds.add([1.0], 3, 7)
+    assert rounds.preempted == 4
+    rounds.add([1.0], None, 9)
+    rounds.add([1.0], 9, 10)
+    assert [rounds.preempted, len(rounds.microseconds)] == [None, 3]
 
 
 def test_worker_that_fails_says_why() -> None:
