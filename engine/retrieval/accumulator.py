@@ -11,19 +11,15 @@ from numba import carray, njit
 
 from engine.retrieval.parameters import (
     HIGH,
-    LINE,
     LIST,
     LIST_MULTIPLIER,
     MULTIPLIER,
     POSTING_COUNT,
     STAGED_POSTINGS,
 )
-from engine.retrieval.pointers import prefetch_outer, uint8_pointer, uint32_pointer
+from engine.retrieval.pointers import prefetch_outer_range, uint8_pointer, uint32_pointer
 from engine.retrieval.units import UNITS, high_multiplier
 
-# Documents that a sweep handles at once: their scores stay in the first-level cache.
-TILE = 1024
-_LEAST = np.int32(-(1 << 31))
 # Postings that are fetched ahead of those that are added.
 _AHEAD = 1024
 
@@ -56,8 +52,7 @@ def _fetch_postings(lists, list_count, at, begin, count):  # type: ignore[no-unt
     """Fetch the next `count` postings from number `begin` of list `at`; returns where they end."""
     while count > 0 and at < list_count:
         end = min(begin + count, lists[at, POSTING_COUNT])
-        for line in range((lists[at, LIST] + 4 * begin) & -LINE, lists[at, LIST] + 4 * end, LINE):
-            prefetch_outer(line)
+        prefetch_outer_range(lists[at, LIST] + 4 * begin, lists[at, LIST] + 4 * end)
         count -= end - begin
         begin = end
         if end == lists[at, POSTING_COUNT]:
@@ -70,6 +65,11 @@ def _add_postings(scores, part, multiplier, staged):  # type: ignore[no-untyped-
     """Add at most STAGED_POSTINGS postings of a list.
 
     All contributions are computed at once, with SIMD, before they are scattered.
+
+    Args:
+        multiplier: at most LARGEST_SCORE in magnitude, so that a contribution fits int32.
+            `query_multipliers` sees to it: it scales the weights of a query so that the magnitudes
+            of its multipliers together come to about LARGEST_SCORE.
     """
     # Rounding up what is negative is rounding its magnitude down.
     magnitude = np.uint32(abs(multiplier))
@@ -122,89 +122,3 @@ def _add_two_rows(scores, row, other, multiplier, other_multiplier):  # type: ig
         scores[document] += (
             np.int32(row[document]) * multiplier + np.int32(other[document]) * other_multiplier
         )
-
-
-@njit(nogil=True, error_model="numpy")
-def largest_of_tile(scores, rows, first, last, begin):  # type: ignore[no-untyped-def]
-    """Largest score of the TILE documents from `begin` on with rows `first` to `last` added.
-
-    As `add_rows`, but nothing is written, and of one to four rows. Each number of them has a loop
-    of its own that compiles to SIMD: int32 throughout, a known number of documents, no iterator.
-    """
-    part = scores[begin : begin + TILE]
-    count = last - first
-    cells, multiplier = _cells(rows, first, begin)
-    if count == 1:
-        return _largest_with_one(part, cells, multiplier)
-    cells2, multiplier2 = _cells(rows, first + 1, begin)
-    if count == 2:
-        return _largest_with_two(part, cells, multiplier, cells2, multiplier2)
-    cells3, multiplier3 = _cells(rows, first + 2, begin)
-    if count == 3:
-        return _largest_with_three(
-            part, cells, multiplier, cells2, multiplier2, cells3, multiplier3
-        )
-    cells4, multiplier4 = _cells(rows, first + 3, begin)
-    return _largest_with_four(
-        part, cells, multiplier, cells2, multiplier2, cells3, multiplier3, cells4, multiplier4
-    )
-
-
-@njit(nogil=True, error_model="numpy", inline="always")
-def _cells(rows, at, begin):  # type: ignore[no-untyped-def]
-    """High bytes of a row for a tile of documents, and their multiplier."""
-    cells = carray(uint8_pointer(rows[at, HIGH] + begin), TILE)
-    return cells, high_multiplier(rows[at, MULTIPLIER])
-
-
-@njit(nogil=True, error_model="numpy")
-def _largest_with_one(scores, row, multiplier):  # type: ignore[no-untyped-def]
-    largest = _LEAST
-    for at in range(TILE):
-        score = np.int32(scores[at] + np.int32(row[at]) * multiplier)
-        largest = score if score > largest else largest
-    return largest
-
-
-@njit(nogil=True, error_model="numpy")
-def _largest_with_two(scores, row, multiplier, row2, multiplier2):  # type: ignore[no-untyped-def]
-    largest = _LEAST
-    for at in range(TILE):
-        score = np.int32(
-            scores[at] + np.int32(row[at]) * multiplier + np.int32(row2[at]) * multiplier2
-        )
-        largest = score if score > largest else largest
-    return largest
-
-
-@njit(nogil=True, error_model="numpy")
-def _largest_with_three(  # type: ignore[no-untyped-def]
-    scores, row, multiplier, row2, multiplier2, row3, multiplier3
-):
-    largest = _LEAST
-    for at in range(TILE):
-        score = np.int32(
-            scores[at]
-            + np.int32(row[at]) * multiplier
-            + np.int32(row2[at]) * multiplier2
-            + np.int32(row3[at]) * multiplier3
-        )
-        largest = score if score > largest else largest
-    return largest
-
-
-@njit(nogil=True, error_model="numpy")
-def _largest_with_four(  # type: ignore[no-untyped-def]
-    scores, row, multiplier, row2, multiplier2, row3, multiplier3, row4, multiplier4
-):
-    largest = _LEAST
-    for at in range(TILE):
-        score = np.int32(
-            scores[at]
-            + np.int32(row[at]) * multiplier
-            + np.int32(row2[at]) * multiplier2
-            + np.int32(row3[at]) * multiplier3
-            + np.int32(row4[at]) * multiplier4
-        )
-        largest = score if score > largest else largest
-    return largest

@@ -18,17 +18,23 @@ from engine.retrieval.parameters import (
     DETAILS,
     EXTENT,
     FIRST_DOCUMENT,
-    LINE,
     SHARE_ONE,
     STRIDE,
 )
-from engine.retrieval.pointers import int64_pointer, prefetch, prefetch_outer, uint32_pointer
+from engine.retrieval.pointers import (
+    int64_pointer,
+    prefetch,
+    prefetch_outer_range,
+    uint32_pointer,
+)
 from engine.retrieval.top_k import DOCUMENT_MASK, candidate_key, push
 from engine.retrieval.units import contribution
 from engine.storage.block import BANDS
 
-# Postings of a list that are scanned rather than searched band by band, and of a band.
+# What is left of a list is scanned whole where it has no more postings than this; more is searched
+# band by band.
 _SCANNED = 1024
+# So many postings of a band are scanned, around the place where the document likely is.
 _SCANNED_OF_BAND = 64
 
 
@@ -89,21 +95,22 @@ def score_in_full(blocks, directory, terms, multipliers, cuts, heap, size):  # t
         heap: (k,) int64 candidate keys, `size` of them; a heap again afterwards.
     """
     kept = 0
-    for at in range(size + 2):
-        # What a candidate looks up is fetched while those before it look up theirs: first where
-        # the bands of its lists lie, then the bands.
-        if at < size:
-            _fetch_details(blocks, directory, terms, heap[at])
-        if 0 < at <= size:
-            _fetch_bands(blocks, directory, terms, cuts, heap[at - 1])
-        if at < 2:
+    # Each candidate goes through three stages, one a turn: where the bands of its lists lie is
+    # fetched, then what it looks up in them, then it is scored. So memory answers while those
+    # before it are scored.
+    for turn in range(size + 2):
+        if turn < size:
+            _fetch_details(blocks, directory, terms, heap[turn])
+        if 0 < turn <= size:
+            _fetch_bands(blocks, directory, terms, multipliers, cuts, heap[turn - 1])
+        if turn < 2:
             continue
-        key = heap[at - 2]
-        block, local = _place(blocks, key)
+        key = heap[turn - 2]
+        block, local, document = _place(blocks, key)
         score = key >> 32
         for term in range(len(terms)):
             extent = directory[terms[term], block, EXTENT]
-            if extent <= 0 or cuts[term] == BANDS or multipliers[term] == 0:
+            if not _has_bands_left(extent, cuts[term], multipliers[term]):
                 continue
             postings = carray(uint32_pointer(directory[terms[term], block, ADDRESS]), extent >> 16)
             ends = carray(uint32_pointer(directory[terms[term], block, DETAILS]), BANDS)
@@ -111,34 +118,44 @@ def score_in_full(blocks, directory, terms, multipliers, cuts, heap, size):  # t
             score += contribution(multipliers[term], impact)
         if score > 0:
             # Never overtakes the reading: what is kept so far is no more than what was read.
-            document = DOCUMENT_MASK - (key & DOCUMENT_MASK)
             kept = push(heap, kept, candidate_key(score, document))
     return kept
 
 
 @njit(nogil=True, error_model="numpy")
 def _place(blocks, key):  # type: ignore[no-untyped-def]
-    """Block of a candidate, and its number there (uint32)."""
+    """Block of a candidate, its number there (uint32), and its global number (int64)."""
     document = DOCUMENT_MASK - (key & DOCUMENT_MASK)
     block = len(blocks) - 1
     while blocks[block, FIRST_DOCUMENT] > document:
         block -= 1
-    return block, np.uint32(document - blocks[block, FIRST_DOCUMENT])
+    return block, np.uint32(document - blocks[block, FIRST_DOCUMENT]), document
+
+
+@njit(nogil=True, error_model="numpy", inline="always")
+def _has_bands_left(extent, cut, multiplier):  # type: ignore[no-untyped-def]
+    """Whether a term has a posting list in a block of which bands that count were not read."""
+    return extent > 0 and cut < BANDS and multiplier != 0
 
 
 @njit(nogil=True, error_model="numpy")
 def _fetch_details(blocks, directory, terms, key):  # type: ignore[no-untyped-def]
-    block, _ = _place(blocks, key)
+    """Fetch where the bands of each term end in the block of a candidate."""
+    block, _, _ = _place(blocks, key)
     for term in range(len(terms)):
         prefetch(directory[terms[term], block, DETAILS])
 
 
 @njit(nogil=True, error_model="numpy")
-def _fetch_bands(blocks, directory, terms, cuts, key):  # type: ignore[no-untyped-def]
-    block, local = _place(blocks, key)
+def _fetch_bands(blocks, directory, terms, multipliers, cuts, key):  # type: ignore[no-untyped-def]
+    """Fetch the postings among which `_impact_behind` looks for a candidate first.
+
+    Reads where bands end, which should be in the cache by now.
+    """
+    block, local, _ = _place(blocks, key)
     for term in range(len(terms)):
         extent = directory[terms[term], block, EXTENT]
-        if extent <= 0 or cuts[term] == BANDS:
+        if not _has_bands_left(extent, cuts[term], multipliers[term]):
             continue
         ends = carray(uint32_pointer(directory[terms[term], block, DETAILS]), BANDS)
         low = np.int64(ends[cuts[term] - 1]) if cuts[term] else np.int64(0)
@@ -156,8 +173,7 @@ def _fetch_bands(blocks, directory, terms, cuts, key):  # type: ignore[no-untype
 @njit(nogil=True, error_model="numpy")
 def _fetch(address, begin, end):  # type: ignore[no-untyped-def]
     """Fetch postings number `begin` to `end` of a list at an address."""
-    for line in range((address + 4 * begin) & -LINE, address + 4 * end, LINE):
-        prefetch_outer(line)
+    prefetch_outer_range(address + 4 * begin, address + 4 * end)
 
 
 @njit(nogil=True, error_model="numpy")

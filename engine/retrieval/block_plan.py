@@ -26,7 +26,8 @@ from engine.retrieval.units import contribution
 from engine.storage.block import BANDS
 
 # Bytes that are fetched of each list while other work goes on; the processor notices by itself that
-# a list is read on.
+# a list is read on. They are counted from where the list begins, not from the border of its line:
+# that would be one line more of most lists.
 _FETCHED_AHEAD = 128
 
 # Fields of a plan.

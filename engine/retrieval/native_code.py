@@ -39,6 +39,7 @@ _SOURCES = (
     "pointers.py",
     "search_kernel.py",
     "selection.py",
+    "tile_maximum.py",
     "top_k.py",
     "units.py",
     "../storage/block.py",

@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types
 from numba.extending import intrinsic
+
+from engine.retrieval.parameters import LINE
 
 
 def _pointer_to(element: Any) -> Any:
@@ -53,3 +55,10 @@ def _prefetch_into(locality: int) -> Any:
 # of the cache, or past the first, for what is read a little later.
 prefetch = _prefetch_into(3)
 prefetch_outer = _prefetch_into(2)
+
+
+@njit(nogil=True, error_model="numpy")
+def prefetch_outer_range(begin, end):  # type: ignore[no-untyped-def]
+    """Ask for all cache lines between two addresses, past the first level."""
+    for line in range(begin & -LINE, end, LINE):
+        prefetch_outer(line)

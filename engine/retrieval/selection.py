@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import carray, njit
 
-from engine.retrieval.accumulator import TILE, add_rows, largest_of_tile
+from engine.retrieval.accumulator import add_rows
 from engine.retrieval.dense_rows import add_cells, bound_by_lines, complete, row_shortfall
 from engine.retrieval.parameters import (
     ALWAYS_SWEEP,
@@ -21,6 +21,7 @@ from engine.retrieval.parameters import (
     POSTING_COUNT,
 )
 from engine.retrieval.pointers import uint32_pointer
+from engine.retrieval.tile_maximum import MOST_ROWS, TILE, largest_of_tile
 from engine.retrieval.top_k import candidate_key, least_score, push
 
 # Costs in picoseconds, measured; only their ratios matter. Of a walk: a posting, and a cell of a
@@ -31,8 +32,6 @@ _DOCUMENT, _ROW_DOCUMENT = 90, 60
 _SAMPLE = 256
 # Documents that are tried for a first limit.
 _TRIED, _TRIED_A_HIT = 32, 4
-# Rows that a sweep adds while it takes the maximum.
-_IN_PASSING = 4
 # The smallest part of a chunk that is looked at: one register of scores.
 _LANES = 16
 
@@ -172,21 +171,23 @@ def sweep(  # type: ignore[no-untyped-def]
         limit: units that a document must reach, at least 1.
     """
     above = row_shortfall(rows, row_count)
-    # All rows but the last few are added beforehand. Those few are added in passing, while the
-    # maximum is taken, and written down only where there is a candidate: that is seldom once the
-    # limit is that of blocks before, and too often to pay where there are no hits yet.
-    before = max(row_count - _IN_PASSING, 0)
-    looks = row_count > 0 and size == len(heap)
+    # All rows but the last few are added beforehand. Those from `in_passing` on are added in
+    # passing, while the maximum is taken, and written down only where there is a candidate: that is
+    # seldom once the limit is that of blocks before, and too often to pay where there are no hits
+    # yet.
+    in_passing = max(row_count - MOST_ROWS, 0)
+    maximum_first = row_count > 0 and size == len(heap)
     begin = 0
     while begin < stride:
         end = min(begin + TILE, stride)
-        add_rows(scores, rows, 0, before, begin, end)
+        add_rows(scores, rows, 0, in_passing, begin, end)
+        # High bytes fall short of true scores, here as below.
         if (
-            not looks
+            not maximum_first
             or end - begin < TILE
-            or largest_of_tile(scores, rows, before, row_count, begin) >= limit - above
+            or largest_of_tile(scores, rows, in_passing, row_count, begin) >= limit - above
         ):
-            add_rows(scores, rows, before, row_count, begin, end)
+            add_rows(scores, rows, in_passing, row_count, begin, end)
             for chunk in range(begin, end, CHUNK):
                 if _largest_of_chunk(scores[chunk : chunk + CHUNK]) < limit - above:
                     continue
@@ -194,8 +195,9 @@ def sweep(  # type: ignore[no-untyped-def]
                     if _largest_of_lanes(scores[lanes : lanes + _LANES]) < limit - above:
                         continue
                     size = _offer_lanes(
-                        scores, lanes, rows, row_count, deleted, first_document, limit, heap, size
-                    )
+                        scores, lanes, rows, row_count, above,
+                        deleted, first_document, limit, heap, size,
+                    )  # fmt: skip
                     limit = max(limit, least_score(heap, size))
         scores[begin:end] = 0
         begin = end
@@ -204,10 +206,13 @@ def sweep(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", inline="always")
 def _offer_lanes(  # type: ignore[no-untyped-def]
-    scores, lanes, rows, row_count, deleted, first_document, limit, heap, size
+    scores, lanes, rows, row_count, above, deleted, first_document, limit, heap, size
 ):
-    """Offer the _LANES documents from `lanes` on to the heap; returns its new size."""
-    above = row_shortfall(rows, row_count)
+    """Offer the _LANES documents from `lanes` on to the heap; returns its new size.
+
+    Args:
+        above: the `row_shortfall` of the rows.
+    """
     for document in range(lanes, lanes + _LANES):
         total = np.int64(scores[document])
         if total + above < limit:

@@ -19,6 +19,7 @@ from scipy.sparse import csr_matrix
 
 from engine.retrieval import parameters
 from engine.retrieval.scorer import ScoredDocuments, Scorer
+from engine.retrieval.tile_maximum import MOST_ROWS, TILE
 from engine.storage.manifest import Quantization
 from engine.storage.segment_content import SegmentContent
 from engine.storage.snapshot import Snapshot
@@ -244,6 +245,40 @@ def test_large_blocks_equal_exhaustive_scoring(tmp_path: Path, policy: int, k: i
         found = scorer.search(terms, weights, k)
         assert found.documents.tolist() == top.tolist()
     snapshot.close()
+
+
+@pytest.mark.parametrize("list_count", [0, 1])
+@pytest.mark.parametrize("row_count", range(1, MOST_ROWS + 4))
+def test_hits_by_low_bytes_alone_are_found_in_later_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, row_count: int, list_count: int
+) -> None:
+    """A sweep passes over tiles by the high bytes of rows: what these leave out must be allowed.
+
+    All high bytes of the outliers are equal, and each block has better low bytes than the one
+    before, so that each brings new hits whose high bytes do not reach the limit.
+    """
+    monkeypatch.setattr(inversion, "MIN_DENSE_DOCUMENTS", 0)
+    monkeypatch.setattr(Scorer, "_policy", parameters.ALWAYS_SWEEP)
+    rng = np.random.default_rng(0)
+    sizes = [TILE, 2 * TILE, TILE + 1, 3000, TILE]
+    bounds = [0, *itertools.accumulate(sizes)]
+    width = row_count + list_count
+    impacts = np.full((bounds[-1], width), 40 << 8 | 3)
+    impacts[:, row_count:] = 0
+    for number, (begin, end) in enumerate(itertools.pairwise(bounds)):
+        outliers = rng.choice(np.arange(begin, end), 5, replace=False)
+        impacts[outliers] = 200 << 8 | rng.integers(51 * number, 51 * number + 52, (5, width))
+    step = Quantization(8.0).step
+    matrix, live = impacts * step, np.ones(len(impacts), np.bool_)
+    write(tmp_path, matrix, bounds, live, 8.0)
+    with contextlib.closing(Snapshot(tmp_path)) as snapshot:
+        scorer = Scorer(snapshot)
+        terms = np.arange(width, dtype=np.int32)
+        for weights in (np.ones(width), rng.gamma(2.0, 1.0, width)):
+            expected, _ = whole_scores(matrix, Query(terms, weights), step)
+            for k in (1, 2, 4, 5):
+                found = scorer.search(terms, weights, k)
+                assert found.documents.tolist() == whole_top_k(expected, live, k)
 
 
 def test_equal_documents_tie_across_storage_forms(
