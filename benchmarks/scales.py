@@ -89,7 +89,7 @@ _SMALL = Effort(
 )
 _FULL = Effort(queries=500, round_limit_s=1.0)
 # Starting processes is measured where the target is.
-_MILLION = replace(_FULL, first_answers=0)
+_MILLION = replace(_FULL, first_answers=0, build_limit_s=1_800.0)
 
 SCALES = {
     "smoke": Scale(
@@ -123,7 +123,7 @@ SCALES = {
 
 def larger(documents: int) -> Plan:
     """The plan for a collection beyond those of the scales: few engines, few rounds."""
-    effort = replace(_MILLION, queries=300, build_limit_s=1800.0)
+    effort = replace(_MILLION, queries=300)
     engines = ("sabana", "sabana-rho", "splade-index") if documents > 1_000_000 else _AT_A_MILLION
     return Plan(documents, 150, (6, 40), engines, effort)
 
