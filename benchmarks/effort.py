@@ -29,6 +29,6 @@ class Effort:
     k: int = 10
     round_limit_s: float = 4.0
     build_limit_s: float = 600.0
-    batch_rounds: int = 3
+    batch_rounds: int = 5
     first_answers: int = 3
     memory_limit_gb: float = 12.0

@@ -339,3 +339,22 @@ def test_a_search_that_found_no_memory_leaves_no_address_of_what_is_gone(
             for name, array in arrays.items():
                 assert workspace.parameters[name] == array.__array_interface__["data"][0]
             scorer._local.workspace = workspace = type(workspace)(scorer._table, 0)
+
+
+@pytest.mark.parametrize(("threads", "count"), [(2, 1), (2, 63), (2, 300), (3, 97), (7, 5)])
+def test_pieces_of_a_batch_come_back_in_order(tmp_path: Path, threads: int, count: int) -> None:
+    random = np.random.default_rng(count)
+    matrix = random.gamma(2.0, 0.5, (80, 40)) * (random.random((80, 40)) < 0.3)
+    write(tmp_path, matrix, [0, 80], np.ones(80, np.bool_), float(matrix.max()))
+    queries = [
+        (np.array([at % 40, 40 + at % 7 - 8], np.int32), np.array([1.0, 0.5]))
+        for at in range(count)
+    ]
+    with contextlib.closing(Snapshot(tmp_path)) as snapshot:
+        scorer = Scorer(snapshot)
+        together = scorer.search_batch(queries, 5, threads)
+        assert len(together) == count
+        for query, found in zip(queries, together, strict=True):
+            alone = scorer.search(*query, 5)
+            assert found.documents.tolist() == alone.documents.tolist()
+            assert found.scores.tolist() == alone.scores.tolist()
