@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.collections import CollectionShape, CsrRows, SyntheticCollection
+from benchmarks.command_line import run
 from benchmarks.machine import describe_machine, machine_line
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -196,4 +197,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -16,6 +16,7 @@ import functools
 import gzip
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from scipy.sparse import csr_matrix
 
+from benchmarks.command_line import run
 from indexer.model import SparseModel
 from indexer.model.source import find_model_directory
 
@@ -148,4 +150,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run(main))

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.sparse import csr_matrix
 
+from benchmarks.command_line import run
 from benchmarks.machine import describe_machine
 from benchmarks.real_collection import missing_data, read_documents, read_queries, real_collection
 from benchmarks.stored_collection import StoredCollection
@@ -175,4 +176,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -16,6 +16,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command_line import run
 from benchmarks.machine import describe_machine, machine_line
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -161,4 +162,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.collections import CHUNK_DOCUMENTS, CollectionShape
+from benchmarks.command_line import run
 from benchmarks.effort import Effort
 from benchmarks.engines import CONTENDERS
 from benchmarks.interleaved_rounds import PERCENTILES
@@ -258,4 +259,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from benchmarks import end_to_end
 from benchmarks.collections import CollectionShape
+from benchmarks.command_line import run
 from benchmarks.engines import CONTENDERS
 from benchmarks.markdown import write_report
 from benchmarks.plots import draw_all
@@ -106,6 +107,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if any(documents < 1 for documents in options.documents):
         parser.error("--documents must be positive")
+    known = [plan.name for plan in _plans(options)] + ["end-to-end"]
+    if unknown := [name for name in options.collections or () if name not in known]:
+        parser.error(f"no collection {unknown[0]} at scale {options.scale}: {', '.join(known)}")
     command = _command(options)
     cache: Path = options.cache or options.output / "cache"
     console = Console(stderr=True)
@@ -119,6 +123,9 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.no_measuring:
         _measure(options, records, cache, command, tell)
     results = Results(records)
+    if not len(results):
+        print("error: nothing was measured, so there is nothing to report", file=sys.stderr)
+        return 1
     write_report(results, draw_all(results, options.output), options.output / "report.md")
     print(f"{len(results)} records; report in {options.output / 'report.md'}")
     return 0
@@ -133,11 +140,16 @@ def _command(options: argparse.Namespace) -> str:
     return shlex.join([*words, "--output", "DIR"])
 
 
+def _plans(options: argparse.Namespace) -> tuple[Plan, ...]:
+    beyond = (larger(documents) for documents in options.documents)
+    return (*SCALES[options.scale].plans, *beyond)
+
+
 def _measure(
     options: argparse.Namespace, records: Path, cache: Path, command: str, tell: Tell
 ) -> None:
     scale = SCALES[options.scale]
-    for plan in (*scale.plans, *(larger(documents) for documents in options.documents)):
+    for plan in _plans(options):
         reason = None if plan.active_dimensions else missing_data()
         if options.collections and plan.name not in options.collections:
             continue
@@ -154,4 +166,4 @@ def _measure(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -26,6 +26,7 @@ from rich.table import Table
 from scipy.sparse import csr_matrix
 
 from benchmarks.collections import CollectionShape, Query, SyntheticCollection
+from benchmarks.command_line import run
 from benchmarks.machine import describe_machine, machine_line
 from engine import SearchEngine, verify_index
 from indexer import IndexWriter, compact
@@ -310,4 +311,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

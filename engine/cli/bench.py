@@ -8,6 +8,7 @@ import click
 
 from engine.cli.examples import WithExamples
 from engine.cli.options import TextPath, rho_option, shared_options
+from engine.query_input import checked_threads
 from engine.usable_cpus import usable_cpus
 
 
@@ -91,7 +92,7 @@ def bench(
     with SearchEngine.open(index_path) as engine:
         queries = draw_queries(engine) if query_file is None else read_queries(query_file)
         with waiting("measuring"):
-            found = measure(engine, Workload(queries, k, threads, rounds, rho))
+            found = measure(engine, Workload(queries, k, checked_threads(threads), rounds, rho))
         documents = len(engine)
     if query_file is None:
         origin = "drawn from titles of the index"

@@ -93,7 +93,8 @@ def rho_option(command: Command) -> Command:
         "--rho",
         type=Budget(),
         metavar="N_OR_SHARE",
-        help="Read at most so many postings, or such a share of them (0.5): faster, not exact.",
+        help="Read at most so many postings (20000), or a share of them (0.5): faster, not exact. "
+        "1 is one posting, 1.0 all.",
     )(command)
 
 

@@ -97,3 +97,19 @@ def test_results_of_nothing(tmp_path: Path) -> None:
     assert results.end_to_end is None
     (tmp_path / END_TO_END).write_text("{}")
     assert Results(tmp_path).end_to_end == {}
+
+
+def test_collections_that_a_scale_lacks_are_wrong_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--scale", "smoke", "--output", str(tmp_path / "r"), "--collections", "s500", "nope"])
+    assert ended.value.code == 2
+    assert "no collection nope at scale smoke: s500, s5k, end-to-end" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_report_on_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--no-measuring", "--output", str(tmp_path / "r"), "--quiet"]) == 1
+    assert "nothing was measured" in capsys.readouterr().err
+    assert not (tmp_path / "r" / "report.md").exists()

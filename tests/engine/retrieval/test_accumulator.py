@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.retrieval.accumulator import add_posting_lists
-from engine.retrieval.parameters import LIST_COLUMNS, STAGED_POSTINGS
+from engine.retrieval.parameters import (
+    LIST,
+    LIST_COLUMNS,
+    LIST_MULTIPLIER,
+    POSTING_COUNT,
+    STAGED_POSTINGS,
+)
 
 multipliers = st.one_of(
     st.integers(-(2**31) + 2**18, 2**31 - 2**18),
@@ -30,7 +36,8 @@ def test_postings_are_added_and_rounded_up(data: st.DataObject) -> None:
         impacts = random.choice([0, 1, 2, 777, 32_768, 65_535], size).astype(np.int64)
         where = random.choice(documents, size, replace=False)
         kept.append((impacts << 16 | where).astype(np.uint32))
-        lists[at] = kept[-1].__array_interface__["data"][0], size, multiplier
+        lists[at, LIST] = kept[-1].__array_interface__["data"][0]
+        lists[at, POSTING_COUNT], lists[at, LIST_MULTIPLIER] = size, multiplier
         expected[where] += [-(-multiplier * impact >> 16) for impact in impacts.tolist()]
     scores = np.zeros(documents, np.int32)
     add_posting_lists(scores, lists, len(sizes), np.empty(STAGED_POSTINGS, np.int32))
