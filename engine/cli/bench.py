@@ -8,7 +8,6 @@ import click
 
 from engine.cli.examples import WithExamples
 from engine.cli.options import TextPath, rho_option, shared_options
-from engine.query_input import checked_threads
 from engine.usable_cpus import usable_cpus
 
 
@@ -84,6 +83,7 @@ def bench(
     from engine.cli.bench_measurement import Workload, measure
     from engine.cli.bench_queries import draw_queries, read_queries, source_name
     from engine.cli.progress import waiting
+    from engine.query_input import checked_threads
 
     if plot is not None:
         from engine.cli.bench_plot import check_plot

@@ -345,7 +345,7 @@ def test_a_search_that_found_no_memory_leaves_no_address_of_what_is_gone(
 def test_pieces_of_a_batch_come_back_in_order(tmp_path: Path, threads: int, count: int) -> None:
     random = np.random.default_rng(count)
     matrix = random.gamma(2.0, 0.5, (80, 40)) * (random.random((80, 40)) < 0.3)
-    write(tmp_path, matrix, [0, 80], np.ones(80, np.bool_), float(matrix.max()))
+    write(tmp_path, matrix, [0, 80], np.ones(80, np.bool_), float(np.ceil(matrix.max())))
     queries = [
         (np.array([at % 40, 40 + at % 7 - 8], np.int32), np.array([1.0, 0.5]))
         for at in range(count)
