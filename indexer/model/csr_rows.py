@@ -45,11 +45,32 @@ def positive_entries(
     starts = np.arange(len(rows) + 1, dtype=np.int64) * dense.shape[1]
     bounds = np.searchsorted(positions, starts)
     columns = (positions - np.repeat(starts[:-1], np.diff(bounds))).astype(np.int32)
-    if max_active_dims is not None:
-        kept = _largest(columns, values, bounds, max_active_dims)
-        columns, values = columns[kept], values[kept]
-        bounds = np.searchsorted(kept, bounds)
-    return SparseRows(rows, np.diff(bounds), columns, values)
+    entries = SparseRows(rows, np.diff(bounds), columns, values)
+    return entries if max_active_dims is None else largest_entries(entries, max_active_dims)
+
+
+def largest_entries(entries: SparseRows, limit: int) -> SparseRows:
+    """Keep the `limit` largest entries of each row; of equal ones those with the lower columns."""
+    bounds = np.concatenate([[0], np.cumsum(entries.counts)])
+    kept = _largest(entries.columns, entries.values, bounds, limit)
+    return SparseRows(
+        entries.rows,
+        np.diff(np.searchsorted(kept, bounds)),
+        entries.columns[kept],
+        entries.values[kept],
+    )
+
+
+def changed_vectors(
+    entries: SparseRows, change: Callable[[csr_matrix], csr_matrix], columns: int
+) -> SparseRows:
+    """Return what `change` makes of the rows as a matrix (rows, `columns`), sorted indices."""
+    bounds = np.concatenate([[0], np.cumsum(entries.counts)])
+    shape = (len(entries.rows), columns)
+    changed = change(csr_matrix((entries.values, entries.columns, bounds), shape=shape))
+    return SparseRows(
+        entries.rows, np.diff(changed.indptr), changed.indices.astype(np.int32), changed.data
+    )
 
 
 def assemble(parts: Sequence[SparseRows], shape: tuple[int, int]) -> csr_matrix:

@@ -15,7 +15,14 @@ import torch
 from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 
-from indexer.model.csr_rows import SparseRows, assemble, positive_entries
+from indexer.model.csr_rows import (
+    SparseRows,
+    assemble,
+    changed_vectors,
+    largest_entries,
+    positive_entries,
+)
+from indexer.model.expansion import DocumentExpansion
 from indexer.model.masked_lm import MaskedLanguageModel
 from indexer.model.pooling import PoolingConfig, TokenGroup, VocabularyHead
 from indexer.model.tokenizer import encodable
@@ -45,7 +52,7 @@ _CUDA = _Budget(window=16384, pass_tokens=16384, head_tokens=16384, vocabulary_b
 
 
 class DocumentEncoder:
-    """Encodes documents with a masked language model and SPLADE pooling."""
+    """Encodes documents with a masked language model, SPLADE pooling and maybe an expansion."""
 
     def __init__(
         self,
@@ -55,7 +62,9 @@ class DocumentEncoder:
         *,
         device: torch.device,
         dtype: torch.dtype,
+        expansion: DocumentExpansion | None = None,
     ) -> None:
+        self._expansion = expansion
         self._budget = _CUDA if device.type == "cuda" else _CPU
         self._device = device
         self._tokenizer = tokenizer
@@ -118,7 +127,11 @@ class DocumentEncoder:
                     for each in batch
                 ]
                 pooled = self._head.pool(torch.cat(states), groups)
-            return positive_entries(documents, pooled, self._head.activate, max_active_dims)
+            if self._expansion is None:
+                return positive_entries(documents, pooled, self._head.activate, max_active_dims)
+            entries = positive_entries(documents, pooled, self._head.activate, None)
+        entries = changed_vectors(entries, self._expansion, self._model.vocabulary_size)
+        return entries if max_active_dims is None else largest_entries(entries, max_active_dims)
 
     def _head_batches(
         self, token_ids: list[np.ndarray], batch_size: int, workers: int

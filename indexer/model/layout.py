@@ -3,7 +3,8 @@
 Four forms exist: sentence-transformers 5.x and 6.x (a `Router` with a static query side and a
 masked language model with `SpladePooling` on the document side; 6.x renamed the transformer module
 and says `"transformer_task": "fill-mask"`), older ones whose query side is called `IDF`, and
-OpenSearch document-only models: `idf.json` beside a plain masked language model.
+OpenSearch document-only models: `idf.json` beside a plain masked language model. Models of ours may
+have a document expansion behind the pooling.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from indexer.model.pooling import PoolingConfig
 
 _ROUTERS = {"Router", "Asym"}
 _STATIC_QUERY = {"SparseStaticEmbedding", "IDF"}
+EXPANSION = "DocumentExpansionModule"
 _DOCUMENT_TRANSFORMERS = {"Transformer", "MLMTransformer"}
 _TRANSFORMER_CONFIGS = (
     "sentence_bert_config.json",
@@ -36,6 +38,7 @@ class ModelLayout:
 
     `static_weights` is a safetensors file with `weight`, or a JSON object token -> weight.
     `transformer_config` is the content of `sentence_bert_config.json` (empty if there is none).
+    `expansion` is the folder of the document expansion, None for most models.
     """
 
     query_directory: Path
@@ -46,6 +49,7 @@ class ModelLayout:
     query_prompt: str
     document_prompt: str
     max_active_dims: int | None
+    expansion: Path | None = None
 
 
 def read_layout(root: Path) -> ModelLayout:
@@ -93,7 +97,11 @@ def _router_layout(root: Path, base: Path) -> ModelLayout:
             "(queries must be static weights alone); give another model"
         )
     kinds = [kind for _, kind in document]
-    if len(kinds) != 2 or kinds[0] not in _DOCUMENT_TRANSFORMERS or kinds[1] != "SpladePooling":
+    if (
+        kinds[0] not in _DOCUMENT_TRANSFORMERS
+        or kinds[1:2] != ["SpladePooling"]
+        or kinds[2:] not in ([], [EXPANSION])
+    ):
         raise ModelError(
             f"{path} encodes documents with {' + '.join(kinds)}: this is not a SPLADE model "
             "(a masked language model and SpladePooling); give another model"
@@ -119,6 +127,7 @@ def _router_layout(root: Path, base: Path) -> ModelLayout:
         query_prompt=_prompt(settings, "query"),
         document_prompt=_prompt(settings, "document"),
         max_active_dims=_max_active_dims(settings, root),
+        expansion=_inside(base, document[2][0], path) if len(document) > 2 else None,
     )
 
 

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix
 from engine.errors import ModelError, UsageError
 from engine.retrieval.query_encoder import QueryEncoder
 from indexer.model.document_encoder import DocumentEncoder, EncodedDocuments
+from indexer.model.expansion import read_expansion
 from indexer.model.json_file import read_json_object
 from indexer.model.layout import ModelLayout, read_layout
 from indexer.model.masked_lm import MaskedLanguageModel, load_masked_lm, weights_digest
@@ -97,27 +98,32 @@ class SparseModel:
         )
         max_length = _max_length(layout, document_tokenizer, masked_lm)
         lower_case = bool(layout.transformer_config.get("do_lower_case", False))
+        expansion = None
+        if layout.expansion is not None:
+            expansion = read_expansion(layout.expansion, masked_lm.vocabulary_size)
         encoder = DocumentEncoder(
             masked_lm,
             document_tokenizer.for_documents(max_length, lower_case=lower_case),
             layout.pooling,
             device=torch_device,
             dtype=torch_dtype,
+            expansion=expansion,
         )
-        fingerprint = _fingerprint(
-            {
-                "query_tokenizer": query_tokenizer.digest,
-                "static_weights": hashlib.sha256(static_weights.tobytes()).hexdigest(),
-                "document_tokenizer": document_tokenizer.digest,
-                "document_weights": weights_digest(layout.document_directory),
-                "pooling": [layout.pooling.strategy, layout.pooling.activation],
-                "prompts": [layout.query_prompt, layout.document_prompt],
-                "lower_case": lower_case,
-                "max_length": max_length,
-                "max_active_dims": layout.max_active_dims,
-                "configuration": _configuration(layout),
-            }
-        )
+        parts = {
+            "query_tokenizer": query_tokenizer.digest,
+            "static_weights": hashlib.sha256(static_weights.tobytes()).hexdigest(),
+            "document_tokenizer": document_tokenizer.digest,
+            "document_weights": weights_digest(layout.document_directory),
+            "pooling": [layout.pooling.strategy, layout.pooling.activation],
+            "prompts": [layout.query_prompt, layout.document_prompt],
+            "lower_case": lower_case,
+            "max_length": max_length,
+            "max_active_dims": layout.max_active_dims,
+            "configuration": _configuration(layout),
+        }
+        if expansion is not None:
+            parts["expansion"] = expansion.digest
+        fingerprint = _fingerprint(parts)
         return cls(
             name,
             layout,

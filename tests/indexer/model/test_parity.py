@@ -13,7 +13,7 @@ from transformers.utils import logging
 
 from indexer.model import SparseModel
 from indexer.model.source import find_model_directory
-from tests.indexer.model.tiny_models import LAYOUTS, write_model
+from tests.indexer.model.tiny_models import LAYOUTS, add_expansion, write_model
 
 # Importing sentence-transformers and its data set dependencies warns about their own insides.
 pytestmark = [
@@ -53,8 +53,13 @@ def _quiet_loading() -> Iterator[None]:
 def reference(directory: Path) -> Any:
     from sentence_transformers import SparseEncoder
 
+    # An expansion is a module of ours, which is loaded only from those who are trusted.
     return SparseEncoder(
-        str(directory), device="cpu", local_files_only=True, model_kwargs={"dtype": "float32"}
+        str(directory),
+        device="cpu",
+        local_files_only=True,
+        trust_remote_code=True,
+        model_kwargs={"dtype": "float32"},
     )
 
 
@@ -106,6 +111,19 @@ def test_max_active_dims(tmp_path: Path) -> None:
     model = SparseModel.load(root, dtype="float32")
     assert_same(model, reference(root), TEXTS, max_active_dims=5)
     assert np.diff(model.encode_document(TEXTS, max_active_dims=5).indptr).max() == 5
+
+
+def test_expansion(tmp_path: Path) -> None:
+    entries = [("cotton", "algodon", 0.7), ("sheet", "sabana", 0.5), ("queen", "sabana", 0.25)]
+    root = add_expansion(write_model(tmp_path / "model"), entries)
+    model = SparseModel.load(root, dtype="float32")
+    theirs = reference(root)
+    assert_same(model, theirs, TEXTS)
+    assert_same(model, theirs, TEXTS, max_active_dims=5)
+    theirs.save(str(tmp_path / "again"))
+    again = SparseModel.load(tmp_path / "again", dtype="float32")
+    same = again.encode_document(TEXTS) - model.encode_document(TEXTS)
+    assert abs(same).max() < 1e-5
 
 
 def test_prompts_and_lengths_of_the_files(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
+from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 from transformers import (
@@ -17,6 +19,8 @@ from transformers import (
     DistilBertForMaskedLM,
     PreTrainedTokenizerFast,
 )
+
+from indexer.model.expansion import DocumentExpansion
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["sabana", "queen", "cotton", "sheet", "phone", "case", "de", "algodon", "?", "!"]
@@ -158,4 +162,22 @@ def write_model(
         root / "config_sentence_transformers.json",
         {"model_type": "SparseEncoder", **(settings or {})},
     )
+    return root
+
+
+def add_expansion(root: Path, entries: list[tuple[str, str, float]]) -> Path:
+    """Give a tiny model of layout "v6" an expansion: (word that gives, word that takes, share)."""
+    folder = "document_2_DocumentExpansion"
+    rows, columns = ([VOCABULARY.index(entry[part]) for entry in entries] for part in (0, 1))
+    values = np.array([share for *_, share in entries], dtype=np.float32)
+    size = len(VOCABULARY)
+    write_json(root / folder / "config.json", {"vocabulary_size": size})
+    DocumentExpansion(csr_matrix((values, (rows, columns)), shape=(size, size))).write(
+        root / folder
+    )
+    path = root / "router_config.json"
+    router = json.loads(path.read_text(encoding="utf-8"))
+    router["types"][folder] = "indexer.model.expansion_module.DocumentExpansionModule"
+    router["structure"]["document"].append(folder)
+    write_json(path, router)
     return root

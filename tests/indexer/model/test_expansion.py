@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+from scipy.sparse import csr_matrix
+
+from engine.errors import ModelError
+from indexer.model import SparseModel
+from indexer.model.expansion import WEIGHTS_FILE, DocumentExpansion, read_expansion
+from tests.indexer.model.tiny_models import VOCABULARY, add_expansion, write_model
+
+V = 6
+FOLDER = "document_2_DocumentExpansion"
+TEXTS = ["queen cotton sheet", "sabana de algodon", "", "phone case!", "sheet " * 30]
+ENTRIES = [("cotton", "algodon", 0.7), ("sheet", "sabana", 0.5), ("queen", "sabana", 0.25)]
+
+matrices = st.lists(
+    st.tuples(
+        st.integers(0, V - 1), st.integers(0, V - 1), st.floats(0.01, 2.0, allow_subnormal=False)
+    ),
+    max_size=12,
+    unique_by=lambda entry: entry[:2],
+)
+vectors = st.lists(
+    st.lists(st.sampled_from([0.0, 0.0, 0.5, 1.0, 2.5]), min_size=V, max_size=V), max_size=5
+)
+
+
+def expansion(entries: list[tuple[int, int, float]], size: int = V) -> DocumentExpansion:
+    rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
+    array = np.array(values, dtype=np.float32)
+    return DocumentExpansion(csr_matrix((array, (rows, columns)), shape=(size, size)))
+
+
+@given(matrices, vectors)
+def test_it_is_the_vector_and_what_its_entries_hand_on(
+    entries: list[tuple[int, int, float]], rows: list[list[float]]
+) -> None:
+    p = expansion(entries)
+    v = np.array(rows, dtype=np.float32).reshape(-1, V)
+    expanded = p(csr_matrix(v))
+    assert expanded.dtype == np.float32
+    assert expanded.has_sorted_indices
+    np.testing.assert_allclose(expanded.toarray(), v + v @ p.weights.toarray(), rtol=1e-5)
+
+
+@given(matrices)
+@settings(max_examples=25)
+def test_round_trip(
+    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int, float]]
+) -> None:
+    written = expansion(entries)
+    directory = tmp_path_factory.mktemp("expansion")
+    written.write(directory)
+    found = read_expansion(directory, V)
+    assert found.digest == written.digest
+    assert (found.weights != written.weights).nnz == 0
+
+
+def test_the_digest_tells_matrices_apart() -> None:
+    digests = {
+        expansion(entries, size).digest
+        for entries, size in (
+            ([(0, 1, 0.5)], V),
+            ([(0, 1, 0.25)], V),
+            ([(0, 2, 0.5)], V),
+            ([(1, 1, 0.5)], V),
+            ([(0, 1, 0.5)], V + 1),
+        )
+    }
+    assert len(digests) == 5
+
+
+def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
+    plain = SparseModel.load(write_model(tmp_path / "plain"), dtype="float32")
+    root = add_expansion(write_model(tmp_path / "model"), ENTRIES)
+    model = SparseModel.load(root, dtype="float32")
+    p = read_expansion(root / FOLDER, len(VOCABULARY))
+    expected = p(plain.encode_document(TEXTS)).toarray()
+    np.testing.assert_allclose(model.encode_document(TEXTS).toarray(), expected, rtol=1e-5)
+    assert (expected > plain.encode_document(TEXTS).toarray() + 1e-3).any()
+
+    limited = model.encode_document(TEXTS, max_active_dims=4)
+    assert limited.has_sorted_indices
+    for row, whole in zip(limited.toarray(), expected, strict=True):
+        assert np.count_nonzero(row) == min(4, np.count_nonzero(whole))
+        np.testing.assert_allclose(np.sort(row)[-4:], np.sort(whole)[-4:], rtol=1e-5)
+
+
+def test_it_belongs_to_the_fingerprint(tmp_path: Path) -> None:
+    fingerprints = {
+        SparseModel.load(write_model(tmp_path / "plain")).fingerprint,
+        SparseModel.load(add_expansion(write_model(tmp_path / "one"), ENTRIES)).fingerprint,
+        SparseModel.load(add_expansion(write_model(tmp_path / "two"), ENTRIES[:1])).fingerprint,
+    }
+    assert len(fingerprints) == 3
+
+
+def change(**tensors: np.ndarray) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        save_file({**load_file(path), **tensors}, path)
+
+    return apply
+
+
+def drop(path: Path) -> None:
+    tensors = load_file(path)
+    del tensors["targets"]
+    save_file(tensors, path)
+
+
+def write(keep: slice) -> Callable[[Path], None]:
+    def apply(path: Path) -> None:
+        path.write_bytes(path.read_bytes()[keep])
+
+    return apply
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing": (Path.unlink, "is missing"),
+    "empty": (write(slice(0)), "no readable safetensors"),
+    "truncated": (write(slice(-3)), "no readable safetensors"),
+    "a tensor less": (drop, "no tensor called 'targets'"),
+    "beyond": (change(targets=np.array([0, 1, V], dtype=np.int32)), "beyond the vocabulary"),
+    "below": (change(sources=np.array([0, -1, 2], dtype=np.int32)), "beyond the vocabulary"),
+    "shorter": (change(weights=np.ones(2, dtype=np.float32)), "unequal length"),
+    "real ids": (change(sources=np.zeros(3, dtype=np.float32)), "no integers"),
+    "infinite": (change(weights=np.array([1, np.inf, 1], dtype=np.float32)), "positive numbers"),
+    "no number": (change(weights=np.array([1, np.nan, 1], dtype=np.float32)), "positive numbers"),
+    "negative": (change(weights=np.array([1, -1, 1], dtype=np.float32)), "positive numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_damage_is_told_with_the_file(tmp_path: Path, kind: str) -> None:
+    expansion([(0, 1, 0.5), (1, 2, 0.5), (2, 3, 1.0)]).write(tmp_path)
+    spoil, message = DAMAGE[kind]
+    spoil(tmp_path / WEIGHTS_FILE)
+    with pytest.raises(ModelError, match=message) as error:
+        read_expansion(tmp_path, V)
+    assert str(tmp_path / WEIGHTS_FILE) in str(error.value)
+
+
+def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> None:
+    root = add_expansion(write_model(tmp_path / "model"), ENTRIES)
+    (root / FOLDER / WEIGHTS_FILE).unlink()
+    with pytest.raises(ModelError, match="is missing"):
+        SparseModel.load(root)
