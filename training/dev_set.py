@@ -153,5 +153,10 @@ def _document_encoder(model: TrainableSparseModel) -> DocumentEncoder:
     )
     pooling = PoolingConfig("max", "log1p_relu" if model.double_log else "relu")
     return DocumentEncoder(
-        masked_lm, model.document_tokenizer, pooling, device=model.device, dtype=dtype
+        masked_lm,
+        model.document_tokenizer,
+        pooling,
+        device=model.device,
+        dtype=dtype,
+        expansion=model.expansion,
     )

@@ -1,15 +1,19 @@
 """Document expansion: words that a document has weights for hand them on to words of like meaning.
 
-A fixed sparse matrix P (V, V) turns the encoder's vector v into v + v P. It is how a rare word that
-training hardly ever met, such as a Spanish trade word, is found all the same: it takes weight from
-its translations. In cross-language retrieval this is known as probabilistic structured queries
-(Darwish and Oard 2003), here applied to documents when they are indexed, so that queries stay as
-short as they are.
+A fixed sparse matrix P (V, V) turns the encoder's vector v into v + v P. Only words that P gives to
+change, and only they compete for the places that they have among the largest entries of a document:
+nothing else is pushed out, and a query of other words is answered as it was before.
+
+It is how a rare word that training hardly ever met, such as a Spanish trade word, is found all the
+same: it takes weight from its translations. In cross-language retrieval this is known as
+probabilistic structured queries (Darwish and Oard 2003), here applied to documents when they are
+indexed, so that queries stay as short as they are.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,35 +23,74 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from engine.errors import ModelError
+from indexer.model.json_file import read_json_object
 
 WEIGHTS_FILE = "model.safetensors"
+CONFIG_FILE = "config.json"
 
 
 @dataclass(frozen=True)
 class DocumentExpansion:
-    """The matrix P, (V, V) float32 CSR: row is the word that gives, column the one that takes."""
+    """The matrix P and how many entries a document keeps.
+
+    Attributes:
+        weights: P, (V, V) float32 CSR: row is the word that gives, column the one that takes.
+        limit: so many entries of a document are kept; None for all.
+    """
 
     weights: csr_matrix
+    limit: int | None = None
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of the matrix."""
+        """SHA-256 (hex) of matrix and limit."""
         parts = (self.weights.indptr, self.weights.indices, self.weights.data)
         kinds = (np.int64, np.int64, np.float32)
-        together = b"".join(
-            part.astype(kind).tobytes() for part, kind in zip(parts, kinds, strict=True)
-        )
-        return hashlib.sha256(together).hexdigest()
+        digest = hashlib.sha256(str(self.limit).encode())
+        for part, kind in zip(parts, kinds, strict=True):
+            digest.update(part.astype(kind).tobytes())
+        return digest.hexdigest()
 
     def __call__(self, vectors: csr_matrix) -> csr_matrix:
-        """Return `vectors` (n, V) expanded, float32 CSR with sorted indices."""
+        """Return `vectors` (n, V) expanded, float32 CSR with sorted indices.
+
+        With a limit, entries that take nothing from others are those that would be kept of the
+        unexpanded vector; the rest of the places go to the largest of those that take.
+        """
+        takes = np.zeros(self.weights.shape[1], dtype=np.bool_)
+        takes[self.weights.indices] = True
+        vectors = csr_matrix(vectors, dtype=np.float32)
+        vectors.sort_indices()
         expanded = csr_matrix(vectors + vectors @ self.weights, dtype=np.float32)
         expanded.sort_indices()
-        return expanded
+        if self.limit is None:
+            return expanded
+        kept = np.ones(expanded.nnz, dtype=np.bool_)
+        for row in range(expanded.shape[0]):
+            mine = slice(expanded.indptr[row], expanded.indptr[row + 1])
+            columns, values = expanded.indices[mine], expanded.data[mine]
+            before = slice(vectors.indptr[row], vectors.indptr[row + 1])
+            own = vectors.indices[before]
+            largest = np.lexsort((own, -vectors.data[before]))[: self.limit]
+            stay = own[largest]
+            stay = stay[~takes[stay]]
+            keep = np.isin(columns, stay, assume_unique=True)
+            takers = np.flatnonzero(takes[columns])
+            order = np.lexsort((columns[takers], -values[takers]))
+            keep[takers[order[: self.limit - len(stay)]]] = True
+            kept[mine] = keep
+        counts = np.add.reduceat(np.append(kept, False), expanded.indptr[:-1])
+        counts[np.diff(expanded.indptr) == 0] = 0
+        bounds = np.concatenate([[0], np.cumsum(counts)])
+        return csr_matrix(
+            (expanded.data[kept], expanded.indices[kept], bounds), shape=expanded.shape
+        )
 
     def write(self, directory: Path) -> None:
-        """Write the matrix into an existing directory, entry by entry in order of the rows."""
+        """Write matrix, entry by entry in order of the rows, and limit to an existing directory."""
         entries = self.weights.tocoo()
+        settings = {"vocabulary_size": self.weights.shape[0], "limit": self.limit}
+        (directory / CONFIG_FILE).write_text(json.dumps(settings, indent=4), encoding="utf-8")
         save_file(
             {
                 "sources": entries.row.astype(np.int32),
@@ -60,6 +103,12 @@ class DocumentExpansion:
 
 def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     """Read what `DocumentExpansion.write` wrote; raises `ModelError`, naming the file, if bad."""
+    limit = read_json_object(directory / CONFIG_FILE).get("limit")
+    if limit is not None and not (type(limit) is int and limit > 0):
+        raise ModelError(
+            f"{directory / CONFIG_FILE}: limit is {limit!r}; it must be a whole number of at least "
+            "1, or null"
+        )
     path = directory / WEIGHTS_FILE
     try:
         tensors = load_file(path)
@@ -85,4 +134,4 @@ def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ModelError(f"{path} holds weights that are no positive numbers: it is damaged")
     shape = (vocabulary_size, vocabulary_size)
-    return DocumentExpansion(csr_matrix((values, (sources, targets)), shape=shape))
+    return DocumentExpansion(csr_matrix((values, (sources, targets)), shape=shape), limit)

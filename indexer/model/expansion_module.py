@@ -9,38 +9,28 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
+from scipy.sparse import csr_matrix
 from sentence_transformers.base.modules import Module
 
 from indexer.model.expansion import DocumentExpansion, read_expansion
 
 
 class DocumentExpansionModule(Module):
-    """Adds to a pooled vector v (n, V) what its entries hand on to others: v + v P."""
-
-    sources: torch.Tensor
-    targets: torch.Tensor
-    weights: torch.Tensor
-    config_keys = ["vocabulary_size"]  # noqa: RUF012 (the base class says so)
+    """Expands pooled vectors (n, V), by the code that this package's own encoder uses."""
 
     def __init__(self, expansion: DocumentExpansion) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.vocabulary_size = expansion.weights.shape[0]
         self.expansion = expansion
-        entries = expansion.weights.tocoo()
-        self.register_buffer("sources", torch.from_numpy(entries.row).long(), persistent=False)
-        self.register_buffer("targets", torch.from_numpy(entries.col).long(), persistent=False)
-        self.register_buffer("weights", torch.from_numpy(entries.data), persistent=False)
 
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Expand `features["sentence_embedding"]`."""
         vectors = features["sentence_embedding"]
-        given = vectors[:, self.sources] * self.weights.to(vectors.dtype)
-        features["sentence_embedding"] = vectors.index_add(1, self.targets, given)
+        expanded = self.expansion(csr_matrix(vectors.float().cpu().numpy()))
+        features["sentence_embedding"] = torch.from_numpy(expanded.toarray()).to(vectors)
         return features
 
     def save(self, output_path: str, *_: Any, **__: Any) -> None:
         """Write the module into a directory."""
-        self.save_config(output_path)
         self.expansion.write(Path(output_path))
 
     @classmethod

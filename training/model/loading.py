@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from engine.errors import ModelError
+from indexer.model.expansion import read_expansion
 from indexer.model.json_file import read_json_object
 from indexer.model.layout import ModelLayout, read_layout
 from indexer.model.source import find_model_directory
@@ -56,7 +57,7 @@ def _from_sparse(layout: ModelLayout, max_length: int) -> TrainableSparseModel:
     weights = read_static_weights(
         layout.static_weights, tokenizer.backend_tokenizer, masked_lm.config.vocab_size
     )
-    return TrainableSparseModel(
+    model = TrainableSparseModel(
         masked_lm,
         tokenizer,
         torch.from_numpy(weights),
@@ -64,6 +65,9 @@ def _from_sparse(layout: ModelLayout, max_length: int) -> TrainableSparseModel:
         prompts=Prompts(layout.query_prompt, layout.document_prompt),
         double_log=layout.pooling.activation == "log1p_relu",
     )
+    if layout.expansion is not None:
+        model.expansion = read_expansion(layout.expansion, model.vocabulary_size)
+    return model
 
 
 def _is_sparse(directory: Path) -> bool:

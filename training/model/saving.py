@@ -17,6 +17,7 @@ from training.model.trainable import TrainableSparseModel
 _QUERY = "query_0_SparseStaticEmbedding"
 _DOCUMENT = "document_0_Transformer"
 _POOLING = "document_1_SpladePooling"
+_EXPANSION = "document_2_DocumentExpansion"
 # The layout is that of this release, whether or not it is installed here.
 _LAYOUT_VERSION = "6.2.0"
 _LONGEST_QUERY = 512
@@ -38,7 +39,7 @@ def write_model(
         directory / "modules.json",
         [{"idx": 0, "name": "0", "path": "", "type": _module("base", "router", "Router")}],
     )
-    _write_json(directory / "router_config.json", _router())
+    _write_json(directory / "router_config.json", _router(expansion=model.expansion is not None))
     settings: dict[str, Any] = {
         "__version__": {
             "pytorch": torch.__version__,
@@ -64,6 +65,9 @@ def write_model(
             "embedding_dimension": None,
         },
     )
+    if model.expansion is not None:
+        (directory / _EXPANSION).mkdir()
+        model.expansion.write(directory / _EXPANSION)
 
 
 def _write_query_side(model: TrainableSparseModel, directory: Path) -> None:
@@ -103,14 +107,19 @@ def _write_tokenizer(model: TrainableSparseModel, directory: Path, max_length: i
     tokenizer.save_pretrained(str(directory))
 
 
-def _router() -> dict[str, Any]:
+def _router(*, expansion: bool) -> dict[str, Any]:
+    document = [_DOCUMENT, _POOLING]
+    types = {
+        _QUERY: _module("sparse_encoder", "sparse_static_embedding", "SparseStaticEmbedding"),
+        _DOCUMENT: _module("base", "transformer", "Transformer"),
+        _POOLING: _module("sparse_encoder", "splade_pooling", "SpladePooling"),
+    }
+    if expansion:
+        document.append(_EXPANSION)
+        types[_EXPANSION] = "indexer.model.expansion_module.DocumentExpansionModule"
     return {
-        "types": {
-            _QUERY: _module("sparse_encoder", "sparse_static_embedding", "SparseStaticEmbedding"),
-            _DOCUMENT: _module("base", "transformer", "Transformer"),
-            _POOLING: _module("sparse_encoder", "splade_pooling", "SpladePooling"),
-        },
-        "structure": {"query": [_QUERY], "document": [_DOCUMENT, _POOLING]},
+        "types": types,
+        "structure": {"query": [_QUERY], "document": document},
         "parameters": {
             "default_route": "document",
             "allow_empty_key": True,

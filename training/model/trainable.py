@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from engine.errors import ModelError
+from indexer.model.expansion import DocumentExpansion
 from indexer.model.tokenizer import encodable
 from training.model.length_groups import length_groups
 from training.model.max_pooling import max_pooled_logits
@@ -41,6 +42,7 @@ class TrainableSparseModel(nn.Module):
         static_power: queries weigh their tokens by the product to this power once the model is
             saved; in training by the product.
         max_length: longest document in tokens, special tokens included.
+        expansion: document expansion of the model, kept as it is: training is without it.
     """
 
     static_multiplier: torch.Tensor
@@ -62,6 +64,7 @@ class TrainableSparseModel(nn.Module):
         self.double_log = double_log
         self.max_length = max_length
         self.static_power = 1.0
+        self.expansion: DocumentExpansion | None = None
         self.static_weights = nn.Parameter(static_weights.detach().clone().float())
         self.register_buffer("static_multiplier", torch.ones_like(self.static_weights))
         self.projection, self._place = _take_projection_off(masked_lm)

@@ -12,8 +12,8 @@ from scipy.sparse import csr_matrix
 
 from engine.errors import ModelError
 from indexer.model import SparseModel
-from indexer.model.expansion import WEIGHTS_FILE, DocumentExpansion, read_expansion
-from tests.indexer.model.tiny_models import VOCABULARY, add_expansion, write_model
+from indexer.model.expansion import CONFIG_FILE, WEIGHTS_FILE, DocumentExpansion, read_expansion
+from tests.indexer.model.tiny_models import VOCABULARY, add_expansion, write_json, write_model
 
 V = 6
 FOLDER = "document_2_DocumentExpansion"
@@ -32,10 +32,12 @@ vectors = st.lists(
 )
 
 
-def expansion(entries: list[tuple[int, int, float]], size: int = V) -> DocumentExpansion:
+def expansion(
+    entries: list[tuple[int, int, float]], size: int = V, limit: int | None = None
+) -> DocumentExpansion:
     rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
     array = np.array(values, dtype=np.float32)
-    return DocumentExpansion(csr_matrix((array, (rows, columns)), shape=(size, size)))
+    return DocumentExpansion(csr_matrix((array, (rows, columns)), shape=(size, size)), limit)
 
 
 @given(matrices, vectors)
@@ -50,12 +52,33 @@ def test_it_is_the_vector_and_what_its_entries_hand_on(
     np.testing.assert_allclose(expanded.toarray(), v + v @ p.weights.toarray(), rtol=1e-5)
 
 
+@given(matrices, vectors, st.integers(1, V + 1))
+def test_what_takes_nothing_is_never_pushed_out(
+    entries: list[tuple[int, int, float]], rows: list[list[float]], limit: int
+) -> None:
+    v = np.array(rows, dtype=np.float32).reshape(-1, V)
+    takes = {column for _, column, _ in entries}
+    whole = expansion(entries)(csr_matrix(v)).toarray()
+    found = expansion(entries, limit=limit)(csr_matrix(v))
+    assert found.has_sorted_indices
+    for before, after, all_of_it in zip(v, found.toarray(), whole, strict=True):
+        ranked = sorted(np.flatnonzero(before), key=lambda at: (-before[at], at))[:limit]
+        stay = [at for at in ranked if at not in takes]
+        takers = sorted(
+            (at for at in takes if all_of_it[at] > 0), key=lambda at: (-all_of_it[at], at)
+        )
+        expected = {*stay, *takers[: limit - len(stay)]}
+        assert set(np.flatnonzero(after)) == expected
+        for at in expected:
+            assert after[at] == all_of_it[at]
+
+
 @given(matrices)
 @settings(max_examples=25)
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int, float]]
 ) -> None:
-    written = expansion(entries)
+    written = expansion(entries, limit=3)
     directory = tmp_path_factory.mktemp("expansion")
     written.write(directory)
     found = read_expansion(directory, V)
@@ -74,7 +97,8 @@ def test_the_digest_tells_matrices_apart() -> None:
             ([(0, 1, 0.5)], V + 1),
         )
     }
-    assert len(digests) == 5
+    digests.add(expansion([(0, 1, 0.5)], limit=4).digest)
+    assert len(digests) == 6
 
 
 def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
@@ -152,3 +176,11 @@ def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> No
     (root / FOLDER / WEIGHTS_FILE).unlink()
     with pytest.raises(ModelError, match="is missing"):
         SparseModel.load(root)
+
+
+@pytest.mark.parametrize("limit", [0, -1, 2.5, "7", True])
+def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, limit: object) -> None:
+    expansion([(0, 1, 0.5)]).write(tmp_path)
+    write_json(tmp_path / CONFIG_FILE, {"vocabulary_size": V, "limit": limit})
+    with pytest.raises(ModelError, match="limit is"):
+        read_expansion(tmp_path, V)

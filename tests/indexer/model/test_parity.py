@@ -113,9 +113,10 @@ def test_max_active_dims(tmp_path: Path) -> None:
     assert np.diff(model.encode_document(TEXTS, max_active_dims=5).indptr).max() == 5
 
 
-def test_expansion(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [None, 8])
+def test_expansion(tmp_path: Path, limit: int | None) -> None:
     entries = [("cotton", "algodon", 0.7), ("sheet", "sabana", 0.5), ("queen", "sabana", 0.25)]
-    root = add_expansion(write_model(tmp_path / "model"), entries)
+    root = add_expansion(write_model(tmp_path / "model"), entries, limit)
     model = SparseModel.load(root, dtype="float32")
     theirs = reference(root)
     assert_same(model, theirs, TEXTS)

@@ -165,16 +165,17 @@ def write_model(
     return root
 
 
-def add_expansion(root: Path, entries: list[tuple[str, str, float]]) -> Path:
+def add_expansion(
+    root: Path, entries: list[tuple[str, str, float]], limit: int | None = None
+) -> Path:
     """Give a tiny model of layout "v6" an expansion: (word that gives, word that takes, share)."""
     folder = "document_2_DocumentExpansion"
     rows, columns = ([VOCABULARY.index(entry[part]) for entry in entries] for part in (0, 1))
     values = np.array([share for *_, share in entries], dtype=np.float32)
     size = len(VOCABULARY)
-    write_json(root / folder / "config.json", {"vocabulary_size": size})
-    DocumentExpansion(csr_matrix((values, (rows, columns)), shape=(size, size))).write(
-        root / folder
-    )
+    (root / folder).mkdir()
+    matrix = csr_matrix((values, (rows, columns)), shape=(size, size))
+    DocumentExpansion(matrix, limit).write(root / folder)
     path = root / "router_config.json"
     router = json.loads(path.read_text(encoding="utf-8"))
     router["types"][folder] = "indexer.model.expansion_module.DocumentExpansionModule"

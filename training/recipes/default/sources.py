@@ -80,6 +80,15 @@ def read_attributes() -> list[Attribute]:
     ]
 
 
+def read_words() -> dict[str, tuple[str, ...]]:
+    """Return Spanish words that are too rare to be learned from texts, with their translations.
+
+    Words are as the tokenizer normalizes them; the likeliest translation is first.
+    """
+    rows = _table(_GLOSSARY / "words.tsv")
+    return {row["spanish"]: tuple(row["english"].split("|")) for row in rows}
+
+
 def read_products(data: Path) -> list[Product]:
     """Return the products of the three catalogs, each title once."""
     products: dict[str, Product] = {}

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from indexer.model import SparseModel
+from tests.indexer.model.tiny_models import VOCABULARY
+from tests.training.tiny_runs import PAIRS, sparse_model
+from training.model.lexicon import teach
+from training.model.loading import load_trainable
+from training.model.saving import write_model
+from training.model.trainable import TrainableSparseModel
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:sentence_transformers.*"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*"),
+    pytest.mark.filterwarnings("ignore:Sparse.*tensor support is in beta:UserWarning"),
+]
+TEXTS = [text for _, text in PAIRS]
+LEXICON = {
+    "colcha": ("sheet", "queen sheet"),
+    "algodon": ("cotton",),
+    "sabanas": ("case",),
+    "xyz": ("phone",),
+}
+
+
+def save(model: TrainableSparseModel, directory: Path) -> Path:
+    directory.mkdir()
+    write_model(model, directory)
+    return directory
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> TrainableSparseModel:
+    return teach(sparse_model(tmp_path / "start"), LEXICON)
+
+
+def vector(model: SparseModel, text: str) -> dict[str, float]:
+    row = model.encode_document([text])
+    return {
+        model.token(int(at)): float(value) for at, value in zip(row.indices, row.data, strict=True)
+    }
+
+
+def test_known_words_take_their_share_of_what_their_translations_have(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    plain = SparseModel.load(
+        save(sparse_model(tmp_path / "again"), tmp_path / "plain"), dtype="float32"
+    )
+    model = SparseModel.load(save(taught, tmp_path / "taught"), dtype="float32")
+    compared = 0
+    for text in TEXTS:
+        before, after = vector(plain, text), vector(model, text)
+        cotton = before.get("cotton", 0.0)
+        expected = before.get("algodon", 0.0) + 0.7 * cotton
+        assert after.get("algodon", 0.0) == pytest.approx(expected, rel=1e-4)
+        compared += cotton > 0
+    assert compared
+
+
+def test_a_word_that_was_split_joins_the_vocabulary(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    assert taught.vocabulary_size == len(VOCABULARY) + 1
+    assert taught.query_tokens(["colcha"])[0].tolist() == [len(VOCABULARY)]
+    model = SparseModel.load(save(taught, tmp_path / "taught"), dtype="float32")
+    weight = model.static_weights
+    sheet, queen = weight[VOCABULARY.index("sheet")], weight[VOCABULARY.index("queen")]
+    heaviest = (2 * sheet + max(sheet, queen)) / 3  # the first translation counts double
+    assert weight[-1] == pytest.approx(heaviest, rel=1e-4)
+    plain = sparse_model(tmp_path / "again")
+    with torch.no_grad():
+        entries = plain.activate(plain.document_logits(plain.document_tokens(TEXTS))).numpy()
+    sheets = entries[:, VOCABULARY.index("sheet")]
+    queens = entries[:, VOCABULARY.index("queen")]
+    with torch.no_grad():
+        own = taught.activate(taught.document_logits(taught.document_tokens(TEXTS))).numpy()
+    found = model.encode_document(TEXTS).toarray()[:, -1]
+    handed_on = 0.7 * (sheets + 0.5 * (sheets + queens) / 2)
+    np.testing.assert_allclose(found, own[:, -1] + handed_on, atol=1e-4)
+    assert handed_on.any()
+
+
+def test_short_words_and_forms_of_an_entry_are_left_as_they_are(
+    taught: TrainableSparseModel,
+) -> None:
+    assert "sabanas" not in taught.tokenizer.get_vocab()
+    assert "sabanas" not in taught.tokenizer.get_vocab()
+    assert "xyz" not in taught.tokenizer.get_vocab()
+    assert taught.expansion is not None
+    targets = set(taught.expansion.weights.tocoo().col.tolist())
+    assert targets == {len(VOCABULARY), VOCABULARY.index("algodon")}
+
+
+def test_what_was_there_is_untouched(tmp_path: Path, taught: TrainableSparseModel) -> None:
+    plain = sparse_model(tmp_path / "again")
+    ids = plain.document_tokens(TEXTS)
+    with torch.no_grad():
+        before, after = plain.document_logits(ids), taught.document_logits(ids)
+        assert torch.equal(before, after[:, : plain.vocabulary_size])
+        assert torch.equal(
+            plain.final_query_weights(), taught.final_query_weights()[: plain.vocabulary_size]
+        )
+
+
+def test_sentence_transformers_gives_the_same_numbers(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    from sentence_transformers import SparseEncoder
+
+    saved = save(taught, tmp_path / "taught")
+    ours = SparseModel.load(saved, dtype="float32")
+    theirs: Any = SparseEncoder(
+        str(saved), device="cpu", trust_remote_code=True, model_kwargs={"dtype": "float32"}
+    )
+    found = theirs.encode_document(TEXTS, convert_to_sparse_tensor=False).numpy()
+    np.testing.assert_allclose(found, ours.encode_document(TEXTS).toarray(), atol=1e-4)
+    queries = theirs.encode_query(["colcha queen"], convert_to_sparse_tensor=False).numpy()
+    np.testing.assert_allclose(queries, ours.encode_query(["colcha queen"]).toarray(), atol=1e-5)
+
+
+def test_a_taught_model_keeps_its_expansion_through_training(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    loaded = load_trainable(str(save(taught, tmp_path / "taught")))
+    assert loaded.expansion is not None and taught.expansion is not None
+    assert loaded.expansion.digest == taught.expansion.digest
+    with torch.no_grad():
+        loaded.static_weights[0] += 1
+    again = load_trainable(str(save(loaded, tmp_path / "again")))
+    assert again.expansion is not None
+    assert again.expansion.digest == taught.expansion.digest
