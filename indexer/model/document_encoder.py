@@ -130,7 +130,10 @@ class DocumentEncoder:
             if self._expansion is None:
                 return positive_entries(documents, pooled, self._head.activate, max_active_dims)
             entries = positive_entries(documents, pooled, self._head.activate, None)
-        entries = changed_vectors(entries, self._expansion, self._model.vocabulary_size)
+        expansion = self._expansion
+        if expansion.limit is not None and (max_active_dims or 0) > expansion.limit:
+            expansion = replace(expansion, limit=max_active_dims)  # more is asked for than usual
+        entries = changed_vectors(entries, expansion, self._model.vocabulary_size)
         return entries if max_active_dims is None else largest_entries(entries, max_active_dims)
 
     def _head_batches(

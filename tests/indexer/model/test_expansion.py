@@ -117,6 +117,21 @@ def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
         np.testing.assert_allclose(np.sort(row)[-4:], np.sort(whole)[-4:], rtol=1e-5)
 
 
+@pytest.mark.parametrize("asked", [None, 3, 6, 30])
+def test_a_limit_of_the_model_gives_way_to_a_higher_one(tmp_path: Path, asked: int | None) -> None:
+    plain = SparseModel.load(write_model(tmp_path / "plain"), dtype="float32")
+    root = add_expansion(write_model(tmp_path / "model"), ENTRIES, limit=6)
+    model = SparseModel.load(root, dtype="float32")
+    p = read_expansion(root / FOLDER, len(VOCABULARY))
+    expected = DocumentExpansion(p.weights, max(6, asked or 0))(plain.encode_document(TEXTS))
+    found = model.encode_document(TEXTS, max_active_dims=asked)
+    counts = np.minimum(np.diff(expected.indptr), asked or 6)
+    assert np.diff(found.indptr).tolist() == counts.tolist()
+    for ours, theirs in zip(found.toarray(), expected.toarray(), strict=True):
+        at = np.flatnonzero(ours)
+        np.testing.assert_allclose(ours[at], theirs[at], rtol=1e-5)
+
+
 def test_it_belongs_to_the_fingerprint(tmp_path: Path) -> None:
     fingerprints = {
         SparseModel.load(write_model(tmp_path / "plain")).fingerprint,

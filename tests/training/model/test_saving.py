@@ -13,6 +13,7 @@ from transformers.utils import logging
 from indexer.model import SparseModel
 from indexer.model.source import find_model_directory
 from tests.training.tiny_runs import PAIRS, sparse_model
+from training.model.lexicon import teach
 from training.model.saving import write_model
 
 pytestmark = [
@@ -70,7 +71,8 @@ def test_static_weights_are_saved_to_their_power(tmp_path: Path) -> None:
 
 def test_the_layout_is_that_of_the_embedded_model(tmp_path: Path) -> None:
     _, embedded = find_model_directory(None)
-    write_model(sparse_model(tmp_path / "start"), tmp_path, dtype="float16", max_active_dims=7)
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": ("cotton",)}, 7)
+    write_model(model, tmp_path, dtype="float16", max_active_dims=7)
     (tmp_path / "README.md").touch()
 
     def files(root: Path) -> set[str]:
