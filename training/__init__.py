@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from training.evaluation.evaluation import evaluate
     from training.evaluation.report import EvaluationReport
     from training.mining import mine_negatives
+    from training.model.lexicon import teach
+    from training.model.loading import load_trainable
+    from training.model.saving import write_model
     from training.recipe_file import read_recipe
     from training.training_run import TrainingSummary, train
 
@@ -20,10 +23,13 @@ __all__ = [
     "TrainingSummary",
     "evaluate",
     "load_collection",
+    "load_trainable",
     "mine_negatives",
     "query_split",
     "read_recipe",
+    "teach",
     "train",
+    "write_model",
 ]
 
 # Torch and what measures rankings take seconds to import: nothing is until it is used.
@@ -34,10 +40,13 @@ _HOMES = {
     "TrainingSummary": "training.training_run",
     "evaluate": "training.evaluation.evaluation",
     "load_collection": "training.evaluation.collection_source",
+    "load_trainable": "training.model.loading",
     "mine_negatives": "training.mining",
     "query_split": "training.evaluation.collection",
     "read_recipe": "training.recipe_file",
+    "teach": "training.model.lexicon",
     "train": "training.training_run",
+    "write_model": "training.model.saving",
 }
 
 

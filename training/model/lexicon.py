@@ -31,6 +31,9 @@ _DECAY = 0.5
 _ENDINGS = ("##s", "##es", "##a", "##o", "##as", "##os")
 _SHORTEST_NEW = 5
 _STRETCH = 1.1  # times the median length of the embeddings
+# How much lower than usual the output bias of new words is: their rows were never trained, and are
+# to be predicted where the word itself stands, but not wherever something is a little like it.
+_UNTRAINED = 2.0
 
 
 def teach(
@@ -41,17 +44,18 @@ def teach(
     Words are as the tokenizer normalizes them: lower case, without accents. A word that it would
     split joins the vocabulary, unless it is short or an entry with another ending ("sabanas");
     such words are left as they are. `limit` is how many entries a document is to keep, None for
-    all: words that take weight do not push out others.
+    all: words that take weight do not push out others. Words of an earlier lexicon stay.
 
     The model given must not be used any more: the one returned has its parameters.
     """
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    earlier = model.expansion
     new = [word for word in sorted(lexicon) if _is_new(word, tokenizer)]
     if new:
         model = _with_words(model, tokenizer, {word: lexicon[word] for word in new})
-    model.expansion = _expansion(model, lexicon, limit)
+    model.expansion = _expansion(model, lexicon, limit, earlier)
     return model
 
 
@@ -79,7 +83,7 @@ def _with_words(
     length = _STRETCH * embeddings.norm(dim=1).median()
     stretched = torch.stack([row * (length / row.norm()) for row in rows])
     bias = model.projection.bias
-    usual = 0.0 if bias is None else float(bias.detach().median())
+    usual = 0.0 if bias is None else float(bias.detach().median()) - _UNTRAINED
     with model.whole() as masked_lm:
         add_words(masked_lm, stretched, usual)
         taught = TrainableSparseModel(
@@ -106,12 +110,23 @@ def _with_entries(tokenizer: object, words: Lexicon) -> object:
 
 
 def _expansion(
-    model: TrainableSparseModel, lexicon: Lexicon, limit: int | None
+    model: TrainableSparseModel,
+    lexicon: Lexicon,
+    limit: int | None,
+    earlier: DocumentExpansion | None,
 ) -> DocumentExpansion:
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
     sources: list[int] = []
     targets: list[int] = []
     shares: list[float] = []
+    if earlier is not None:  # words that are not taught anew keep what they have
+        anew = {tokenizer.token_to_id(word) for word in lexicon}
+        entries = earlier.weights.tocoo()
+        for source, target, share in zip(entries.row, entries.col, entries.data, strict=True):
+            if int(target) not in anew:
+                sources.append(int(source))
+                targets.append(int(target))
+                shares.append(float(share))
     for word in sorted(lexicon):
         target = tokenizer.token_to_id(word)
         if target is None:  # split, and not taken into the vocabulary

@@ -136,3 +136,18 @@ def test_a_taught_model_keeps_its_expansion_through_training(
     again = load_trainable(str(save(loaded, tmp_path / "again")))
     assert again.expansion is not None
     assert again.expansion.digest == taught.expansion.digest
+
+
+def test_what_was_taught_earlier_stays_unless_it_is_taught_anew(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    again = load_trainable(str(save(taught, tmp_path / "taught")))
+    again = teach(again, {"algodon": ("queen",), "manzana": ("case",)}, limit=9)
+    assert again.expansion is not None and taught.expansion is not None
+    before, after = taught.expansion.weights.toarray(), again.expansion.weights.toarray()
+    colcha, manzana, algodon = len(VOCABULARY), len(VOCABULARY) + 1, VOCABULARY.index("algodon")
+    assert again.expansion.limit == 9
+    assert np.array_equal(before[:, colcha], after[:-1, colcha])
+    assert before[:, colcha].any()
+    assert np.flatnonzero(after[:, algodon]).tolist() == [VOCABULARY.index("queen")]
+    assert np.flatnonzero(after[:, manzana]).tolist() == [VOCABULARY.index("case")]
