@@ -79,7 +79,12 @@ def compare(
 
     ours = SparseModel.load(model, device="cpu", dtype="float32")
     directory = find_model_directory(model)[1]
-    theirs = SparseEncoder(str(directory), device="cpu", model_kwargs={"dtype": "float32"})
+    theirs = SparseEncoder(
+        str(directory),
+        device="cpu",
+        trust_remote_code=True,  # the document expansion is a module of ours
+        model_kwargs={"dtype": "float32"},
+    )
 
     def encode_theirs(batch_size: int, texts: list[str]) -> torch.Tensor:
         embeddings: torch.Tensor = theirs.encode_document(
