@@ -64,6 +64,7 @@ def test_figures_for_programs(shop: Path, queries: Path, serving: Serving) -> No
 def test_a_budget_is_measured_with_what_it_loses(
     shop: Path, queries: Path, serving: Serving
 ) -> None:
+    queries.write_text("queen phone hose sheet\nwhite red cotton case cup\n", encoding="utf-8")
     options = ("--queries", queries, "--threads", "1", "--rounds", "1")
     everything = serving("bench", *options, "--rho", "1.0", "--json", cwd=shop).json
     assert (everything["rho"], everything["recall"]) == (1.0, 1.0)
