@@ -52,7 +52,7 @@ def positive_entries(
 def largest_entries(entries: SparseRows, limit: int) -> SparseRows:
     """Keep the `limit` largest entries of each row; of equal ones those with the lower columns."""
     bounds = np.concatenate([[0], np.cumsum(entries.counts)])
-    kept = _largest(entries.columns, entries.values, bounds, limit)
+    kept = largest_positions(entries.columns, entries.values, bounds, limit)
     return SparseRows(
         entries.rows,
         np.diff(np.searchsorted(kept, bounds)),
@@ -86,8 +86,13 @@ def assemble(parts: Sequence[SparseRows], shape: tuple[int, int]) -> csr_matrix:
     return ordered
 
 
-def _largest(columns: np.ndarray, values: np.ndarray, bounds: np.ndarray, limit: int) -> np.ndarray:
-    """Return the positions, in order, of the `limit` largest values of each row."""
+def largest_positions(
+    columns: np.ndarray, values: np.ndarray, bounds: np.ndarray, limit: int
+) -> np.ndarray:
+    """Return the positions, in order, of the `limit` largest values of each row.
+
+    Row i is at `bounds[i]` to `bounds[i + 1]`; of equal values those with the lower columns stay.
+    """
     kept = np.ones(len(values), dtype=np.bool_)
     for start, stop in pairwise(bounds.tolist()):
         if stop - start > limit:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from safetensors.numpy import load_file, save_file
 from scipy.sparse import csr_matrix
 
 from engine.errors import ModelError
+from indexer.model.csr_rows import largest_positions
 from indexer.model.json_file import read_json_object
 
 WEIGHTS_FILE = "model.safetensors"
@@ -57,34 +59,27 @@ class DocumentExpansion:
         With a limit, entries that take nothing from others are those that would be kept of the
         unexpanded vector; the rest of the places go to the largest of those that take.
         """
-        takes = np.zeros(self.weights.shape[1], dtype=np.bool_)
-        takes[self.weights.indices] = True
         vectors = csr_matrix(vectors, dtype=np.float32)
         vectors.sort_indices()
         expanded = csr_matrix(vectors + vectors @ self.weights, dtype=np.float32)
         expanded.sort_indices()
         if self.limit is None:
             return expanded
-        kept = np.ones(expanded.nnz, dtype=np.bool_)
-        for row in range(expanded.shape[0]):
-            mine = slice(expanded.indptr[row], expanded.indptr[row + 1])
-            columns, values = expanded.indices[mine], expanded.data[mine]
-            before = slice(vectors.indptr[row], vectors.indptr[row + 1])
-            own = vectors.indices[before]
-            largest = np.lexsort((own, -vectors.data[before]))[: self.limit]
-            stay = own[largest]
-            stay = stay[~takes[stay]]
-            keep = np.isin(columns, stay, assume_unique=True)
-            takers = np.flatnonzero(takes[columns])
-            order = np.lexsort((columns[takers], -values[takers]))
-            keep[takers[order[: self.limit - len(stay)]]] = True
-            kept[mine] = keep
-        counts = np.add.reduceat(np.append(kept, False), expanded.indptr[:-1])
-        counts[np.diff(expanded.indptr) == 0] = 0
-        bounds = np.concatenate([[0], np.cumsum(counts)])
-        return csr_matrix(
-            (expanded.data[kept], expanded.indices[kept], bounds), shape=expanded.shape
-        )
+        own = largest_positions(vectors.indices, vectors.data, vectors.indptr, self.limit)
+        kept = _chosen(vectors, own[~self._takes[vectors.indices[own]]])
+        candidates = _chosen(expanded, np.flatnonzero(self._takes[expanded.indices])) + kept
+        candidates.sort_indices()
+        # What stays anyway comes before all that takes.
+        order = np.where(self._takes[candidates.indices], candidates.data, np.inf)
+        chosen = largest_positions(candidates.indices, order, candidates.indptr, self.limit)
+        return _chosen(candidates, chosen)
+
+    @cached_property
+    def _takes(self) -> np.ndarray:
+        """Which entries take weight from others, (V,) bool."""
+        takes = np.zeros(self.weights.shape[1], dtype=np.bool_)
+        takes[self.weights.indices] = True
+        return takes
 
     def write(self, directory: Path) -> None:
         """Write matrix, entry by entry in order of the rows, and limit to an existing directory."""
@@ -99,6 +94,14 @@ class DocumentExpansion:
             },
             directory / WEIGHTS_FILE,
         )
+
+
+def _chosen(vectors: csr_matrix, positions: np.ndarray) -> csr_matrix:
+    """Return the rows with the entries at `positions`, ascending, alone."""
+    bounds = np.searchsorted(positions, vectors.indptr)
+    return csr_matrix(
+        (vectors.data[positions], vectors.indices[positions], bounds), shape=vectors.shape
+    )
 
 
 def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:

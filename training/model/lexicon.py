@@ -9,8 +9,8 @@ vocabulary first: nothing but its translations need be known for that.
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 
 from indexer.model.expansion import DocumentExpansion
-from training.model.starting_point import add_words
+from training.model.starting_point import add_words, usual_length, with_entries
 from training.model.trainable import TrainableSparseModel
 
 Lexicon = Mapping[str, Sequence[str]]
@@ -30,7 +30,6 @@ _SHARE = 0.7
 _DECAY = 0.5
 _ENDINGS = ("##s", "##es", "##a", "##o", "##as", "##os")
 _SHORTEST_NEW = 5
-_STRETCH = 1.1  # times the median length of the embeddings
 # How much lower than usual the output bias of new words is: their rows were never trained, and are
 # to be predicted where the word itself stands, but not wherever something is a little like it.
 _UNTRAINED = 2.0
@@ -79,13 +78,10 @@ def _with_words(
         rows.append((shares / shares.sum()) @ means)
         heaviest = torch.stack([weights[each].max() for each in ids])
         static.append((shares / shares.sum()) @ heaviest)
-    # A mean of vectors is shorter than they are, and would hardly be predicted.
-    length = _STRETCH * embeddings.norm(dim=1).median()
-    stretched = torch.stack([row * (length / row.norm()) for row in rows])
     bias = model.projection.bias
     usual = 0.0 if bias is None else float(bias.detach().median()) - _UNTRAINED
     with model.whole() as masked_lm:
-        add_words(masked_lm, stretched, usual)
+        add_words(masked_lm, usual_length(torch.stack(rows), embeddings), usual)
         taught = TrainableSparseModel(
             masked_lm,
             _with_entries(model.tokenizer, words),
@@ -100,12 +96,8 @@ def _with_words(
 
 def _with_entries(tokenizer: object, words: Lexicon) -> object:
     """Return the transformers tokenizer with more entries behind its own."""
-    extended = copy.deepcopy(tokenizer)
-    state = json.loads(extended.backend_tokenizer.to_str())  # type: ignore[attr-defined]
-    vocabulary = state["model"]["vocab"]
-    for word in words:
-        vocabulary[word] = len(vocabulary)
-    extended._tokenizer = Tokenizer.from_str(json.dumps(state))  # type: ignore[attr-defined]
+    extended: Any = copy.deepcopy(tokenizer)
+    extended._tokenizer = with_entries(extended.backend_tokenizer, words)
     return extended
 
 

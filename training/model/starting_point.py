@@ -7,16 +7,19 @@ hands the states through and compares them with those embeddings is a good place
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import BertForMaskedLM, BertModel
 
 # gelu(x + 4) is x + 4 to within 0.02 for all x above -2, where the states of an encoder lie.
 _GELU_SHIFT = 4.0
 # Logits of unrelated words then fall below zero, where relu cuts them off.
 _OUTPUT_BIAS = -2.1
+_STRETCH = 1.1  # times the median length of the embeddings; measured on dev queries
 
 
 def add_head(encoder: BertModel, sample: Sequence[torch.Tensor] | None = None) -> BertForMaskedLM:
@@ -57,6 +60,26 @@ def add_words(model: Any, rows: torch.Tensor, output_bias: float) -> None:
         added = torch.full((rows.shape[0],), output_bias)
         model.cls.predictions.bias.copy_(torch.cat([bias, added]))
     model.tie_weights()
+
+
+def usual_length(rows: torch.Tensor, embeddings: torch.Tensor) -> torch.Tensor:
+    """Stretch `rows` (words, d), means of embeddings, to a little more than the median length.
+
+    A mean of vectors is shorter than they are, and would hardly be predicted.
+    """
+    length = _STRETCH * embeddings.norm(dim=1).median()
+    stretched: torch.Tensor = rows * (length / rows.norm(dim=1, keepdim=True))
+    return stretched
+
+
+def with_entries(tokenizer: Tokenizer, words: Iterable[str]) -> Tokenizer:
+    """Return the WordPiece tokenizer with more entries behind its own, without truncation."""
+    state = json.loads(tokenizer.to_str())
+    vocabulary = state["model"]["vocab"]
+    for word in words:
+        vocabulary.setdefault(word, len(vocabulary))
+    state["truncation"] = state["padding"] = None
+    return Tokenizer.from_str(json.dumps(state))
 
 
 def replace_words(model: Any, ids: torch.Tensor, rows: torch.Tensor, output_bias: float) -> None:

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 import torch
 from tokenizers import Tokenizer
 
+from training.model.starting_point import usual_length
 from training.recipes.default.alignment import words
 from training.recipes.default.function_words import read_function_words
 
 # Too common to say what another word means; alignment gives them to anything.
 _FUNCTION_WORDS = read_function_words("english")
 _SHORTEST = 2
-_STRETCH = 1.1  # times the median length of the embeddings; measured on dev queries
 
 
 def weigh_words(texts: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -81,9 +81,7 @@ def starting_rows(
     for position, word in enumerate(chosen):
         meaning = mean_translation(translations.get(word, []), tokenizer, embeddings)
         rows[position] = _mean_row(word, tokenizer, embeddings) if meaning is None else meaning
-    length = _STRETCH * embeddings.norm(dim=1).median()
-    stretched: torch.Tensor = rows * (length / rows.norm(dim=1, keepdim=True))
-    return stretched
+    return usual_length(rows, embeddings)
 
 
 def mean_translation(

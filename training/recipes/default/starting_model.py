@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections import Counter, defaultdict
@@ -14,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertModel, PreTrainedTokenizerFast
 
-from training.model.starting_point import add_head, add_words, replace_words
+from training.model.starting_point import add_head, add_words, replace_words, with_entries
 from training.recipes.default.alignment import align, words
 from training.recipes.default.homographs import spanish_homographs
 from training.recipes.default.sources import (
@@ -71,7 +69,7 @@ def write_starting_model(data: Path, backbone: Path, output: Path, size: int) ->
     model.save_pretrained(output)
     fast: Any = PreTrainedTokenizerFast  # its constructor has no types
     fast(
-        tokenizer_object=_with_words(tokenizer.backend_tokenizer, chosen),
+        tokenizer_object=with_entries(pieces, [each for each in chosen if words(each) == [each]]),
         model_max_length=tokenizer.model_max_length,
         unk_token="[UNK]",
         sep_token="[SEP]",
@@ -152,14 +150,3 @@ def _english_words(data: Path, titles: Iterable[str]) -> Counter[str]:
     """How many English titles and passages hold a word."""
     texts = chain(titles, (question.passage for question in read_questions(data)))
     return Counter(chain.from_iterable(set(words(text)) for text in texts))
-
-
-def _with_words(tokenizer: Tokenizer, chosen: list[str]) -> Tokenizer:
-    """Return the WordPiece tokenizer with more words, behind its own and in their order."""
-    state = json.loads(tokenizer.to_str())
-    vocabulary = state["model"]["vocab"]
-    for word in chosen:
-        if words(word) == [word] and word not in vocabulary:
-            vocabulary[word] = len(vocabulary)
-    state["truncation"] = state["padding"] = None
-    return Tokenizer.from_str(json.dumps(state))
