@@ -19,7 +19,6 @@ from indexer.model.csr_rows import (
     SparseRows,
     assemble,
     changed_vectors,
-    largest_entries,
     positive_entries,
 )
 from indexer.model.expansion import DocumentExpansion
@@ -83,6 +82,9 @@ class DocumentEncoder:
         progress: Callable[[int], None] | None,
     ) -> EncodedDocuments:
         """Encode texts; results come in the order of the texts (see `SparseModel`)."""
+        expansion = self._expansion
+        if expansion is not None and max_active_dims is not None:
+            expansion = replace(expansion, limit=max_active_dims)
         parts: list[SparseRows] = []
         truncated = np.zeros(len(texts), dtype=np.bool_)
         with WorkerThreads(1 if self._device.type == "cuda" else None) as workers:
@@ -97,7 +99,7 @@ class DocumentEncoder:
                 def encode_batch(
                     batch: list[np.ndarray], token_ids: list[np.ndarray] = token_ids
                 ) -> SparseRows:
-                    return self._encode_batch(batch, token_ids, max_active_dims)
+                    return self._encode_batch(batch, token_ids, max_active_dims, expansion)
 
                 batches = self._head_batches(token_ids, batch_size, workers.count)
                 for part in workers.map(encode_batch, batches):
@@ -113,6 +115,7 @@ class DocumentEncoder:
         batch: list[np.ndarray],
         token_ids: list[np.ndarray],
         max_active_dims: int | None,
+        expansion: DocumentExpansion | None,
     ) -> SparseRows:
         documents = np.concatenate(batch)
         groups = [TokenGroup(len(each), len(token_ids[each[0]])) for each in batch]
@@ -127,14 +130,10 @@ class DocumentEncoder:
                     for each in batch
                 ]
                 pooled = self._head.pool(torch.cat(states), groups)
-            if self._expansion is None:
+            if expansion is None:
                 return positive_entries(documents, pooled, self._head.activate, max_active_dims)
             entries = positive_entries(documents, pooled, self._head.activate, None)
-        expansion = self._expansion
-        if expansion.limit is not None and (max_active_dims or 0) > expansion.limit:
-            expansion = replace(expansion, limit=max_active_dims)  # more is asked for than usual
-        entries = changed_vectors(entries, expansion, self._model.vocabulary_size)
-        return entries if max_active_dims is None else largest_entries(entries, max_active_dims)
+        return changed_vectors(entries, expansion, self._model.vocabulary_size)
 
     def _head_batches(
         self, token_ids: list[np.ndarray], batch_size: int, workers: int

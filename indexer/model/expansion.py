@@ -1,8 +1,11 @@
 """Document expansion: words that a document has weights for hand them on to words of like meaning.
 
-A fixed sparse matrix P (V, V) turns the encoder's vector v into v + v P. Only words that P gives to
-change, and only they compete for the places that they have among the largest entries of a document:
-nothing else is pushed out, and a query of other words is answered as it was before.
+A weight is the logarithm of one more than an activation a (SPLADE's `log1p(relu(logit))`). A fixed
+sparse matrix P (V, V) turns a into a + a P, and the weight into the logarithm of that: added up as
+weights, words with several translations would get twice what a word can get from the encoder, and
+decide a query alone. Only words that P gives to change, and only they compete for the places that
+they have among the largest entries of a document: nothing else is pushed out, and a query of other
+words is answered as it was before.
 
 It is how a rare word that training hardly ever met, such as a Spanish trade word, is found all the
 same: it takes weight from its translations. In cross-language retrieval this is known as
@@ -29,26 +32,39 @@ from indexer.model.json_file import read_json_object
 
 WEIGHTS_FILE = "model.safetensors"
 CONFIG_FILE = "config.json"
+# What the entries are shares of. Those of weights, as an earlier version had it, are another thing.
+_SHARES_OF = "activations"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DocumentExpansion:
     """The matrix P and how many entries a document keeps.
 
     Attributes:
-        weights: P, (V, V) float32 CSR: row is the word that gives, column the one that takes.
+        weights: P, (V, V) float32 CSR: row is the word that gives, column the one that takes, the
+            entry the share of its activation.
         limit: so many entries of a document are kept; None for all.
     """
 
     weights: csr_matrix
     limit: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a limit below 1."""
+        if self.limit is not None and self.limit < 1:
+            raise ValueError(f"limit is {self.limit}; it must be at least 1, or None")
+
+    @property
+    def words(self) -> int:
+        """How many words take weight from others."""
+        return int(self._takes.sum())
+
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of matrix and limit."""
+        """SHA-256 (hex) of matrix, limit and of what the matrix holds shares."""
         parts = (self.weights.indptr, self.weights.indices, self.weights.data)
         kinds = (np.int64, np.int64, np.float32)
-        digest = hashlib.sha256(str(self.limit).encode())
+        digest = hashlib.sha256(f"{_SHARES_OF} {self.limit}".encode())
         for part, kind in zip(parts, kinds, strict=True):
             digest.update(part.astype(kind).tobytes())
         return digest.hexdigest()
@@ -60,19 +76,32 @@ class DocumentExpansion:
         unexpanded vector; the rest of the places go to the largest of those that take.
         """
         vectors = csr_matrix(vectors, dtype=np.float32)
-        vectors.sort_indices()
-        expanded = csr_matrix(vectors + vectors @ self.weights, dtype=np.float32)
-        expanded.sort_indices()
+        if not vectors.has_sorted_indices:
+            vectors = vectors.sorted_indices()
         if self.limit is None:
-            return expanded
-        own = largest_positions(vectors.indices, vectors.data, vectors.indptr, self.limit)
+            own = np.arange(vectors.nnz)
+        else:
+            own = largest_positions(vectors.indices, vectors.data, vectors.indptr, self.limit)
         kept = _chosen(vectors, own[~self._takes[vectors.indices[own]]])
-        candidates = _chosen(expanded, np.flatnonzero(self._takes[expanded.indices])) + kept
+        candidates = csr_matrix(kept + self._taken(vectors), dtype=np.float32)
         candidates.sort_indices()
+        if self.limit is None:
+            return candidates
         # What stays anyway comes before all that takes.
         order = np.where(self._takes[candidates.indices], candidates.data, np.inf)
         chosen = largest_positions(candidates.indices, order, candidates.indptr, self.limit)
         return _chosen(candidates, chosen)
+
+    def _taken(self, vectors: csr_matrix) -> csr_matrix:
+        """Return the entries (n, V) that take weight, with what they have and what they are given.
+
+        In double precision, so that rounding does not depend on the documents of the batch.
+        """
+        activations = csr_matrix(vectors, dtype=np.float64)
+        activations.data = np.expm1(activations.data)
+        own = _chosen(activations, np.flatnonzero(self._takes[vectors.indices]))
+        taken = csr_matrix(own + activations @ self.weights.astype(np.float64))
+        return csr_matrix((np.log1p(taken.data), taken.indices, taken.indptr), shape=taken.shape)
 
     @cached_property
     def _takes(self) -> np.ndarray:
@@ -84,7 +113,11 @@ class DocumentExpansion:
     def write(self, directory: Path) -> None:
         """Write matrix, entry by entry in order of the rows, and limit to an existing directory."""
         entries = self.weights.tocoo()
-        settings = {"vocabulary_size": self.weights.shape[0], "limit": self.limit}
+        settings = {
+            "vocabulary_size": self.weights.shape[0],
+            "limit": self.limit,
+            "shares_of": _SHARES_OF,
+        }
         (directory / CONFIG_FILE).write_text(json.dumps(settings, indent=4), encoding="utf-8")
         save_file(
             {
@@ -106,18 +139,14 @@ def _chosen(vectors: csr_matrix, positions: np.ndarray) -> csr_matrix:
 
 def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     """Read what `DocumentExpansion.write` wrote; raises `ModelError`, naming the file, if bad."""
-    limit = read_json_object(directory / CONFIG_FILE).get("limit")
-    if limit is not None and not (type(limit) is int and limit > 0):
-        raise ModelError(
-            f"{directory / CONFIG_FILE}: limit is {limit!r}; it must be a whole number of at least "
-            "1, or null"
-        )
+    limit = _read_limit(directory / CONFIG_FILE, vocabulary_size)
     path = directory / WEIGHTS_FILE
     try:
         tensors = load_file(path)
     except FileNotFoundError as error:
         raise ModelError(f"{path} is missing: the model is incomplete, copy it again") from error
-    except (OSError, SafetensorError) as error:
+    # The last two are what safetensors raises for types that numpy does not have.
+    except (OSError, SafetensorError, TypeError, AttributeError) as error:
         raise ModelError(f"{path} is no readable safetensors file: copy the model again") from error
     missing = [name for name in ("sources", "targets", "weights") if name not in tensors]
     if missing:
@@ -133,8 +162,34 @@ def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
                 f"{path} names entries beyond the vocabulary of {vocabulary_size}: it belongs to "
                 "another model"
             )
+    if not np.issubdtype(weights.dtype, np.floating):
+        raise ModelError(f"{path} holds weights of the type {weights.dtype}: it is damaged")
     values = weights.astype(np.float32)
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ModelError(f"{path} holds weights that are no positive numbers: it is damaged")
     shape = (vocabulary_size, vocabulary_size)
-    return DocumentExpansion(csr_matrix((values, (sources, targets)), shape=shape), limit)
+    matrix = csr_matrix((values, (sources, targets)), shape=shape)
+    if matrix.nnz != len(values):
+        raise ModelError(f"{path} names a pair of words twice: the model is damaged")
+    return DocumentExpansion(matrix, limit)
+
+
+def _read_limit(path: Path, vocabulary_size: int) -> int | None:
+    settings = read_json_object(path)
+    if settings.get("shares_of") != _SHARES_OF:
+        raise ModelError(
+            f"{path}: shares_of is {settings.get('shares_of')!r}, not {_SHARES_OF!r}: another "
+            "version wrote the expansion; teach the model again"
+        )
+    if settings.get("vocabulary_size") != vocabulary_size:
+        raise ModelError(
+            f"{path}: vocabulary_size is {settings.get('vocabulary_size')!r}, that of the model "
+            f"{vocabulary_size}: it belongs to another model"
+        )
+    limit = settings.get("limit", False)
+    if limit is not None and not (type(limit) is int and limit > 0):
+        raise ModelError(
+            f"{path}: limit is {settings.get('limit')!r}; it must be a whole number of at least "
+            "1, or null"
+        )
+    return limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from engine.errors import ModelError, UsageError
+from engine.errors import UsageError
 
 
 def choose_device(device: str) -> torch.device:
@@ -13,7 +13,7 @@ def choose_device(device: str) -> torch.device:
         raise UsageError(f"unknown device {device!r}: use auto, cpu or cuda")
     available = torch.cuda.is_available()
     if device == "cuda" and not available:
-        raise ModelError("no CUDA device can be used here: use --device cpu or auto")
+        raise UsageError("no CUDA device can be used here: use --device cpu or auto")
     return torch.device("cuda" if available and device != "cpu" else "cpu")
 
 

@@ -9,6 +9,7 @@ vocabulary first: nothing but its translations need be known for that.
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,10 @@ import numpy as np
 import torch
 from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from transformers import BertForMaskedLM
 
+from engine.errors import ModelError, UsageError
 from indexer.model.expansion import DocumentExpansion
 from training.model.starting_point import add_words, usual_length, with_entries
 from training.model.trainable import TrainableSparseModel
@@ -24,44 +28,101 @@ from training.model.trainable import TrainableSparseModel
 Lexicon = Mapping[str, Sequence[str]]
 """Words with their translations, likeliest first."""
 
-# What a word takes of the weight of its first translation, and of each further one in proportion
-# to the one before. Measured on dev queries: 0.7 to 1 and 0.3 to 0.7 are alike.
-_SHARE = 0.7
+# The share that a word takes of the activation of its first translation, and of each further one in
+# proportion to the one before. Measured on dev queries: 0.7 to 1.5 and 0.3 to 0.7 are alike.
+_SHARE = 1.0
 _DECAY = 0.5
-_ENDINGS = ("##s", "##es", "##a", "##o", "##as", "##os")
+_TRANSLATIONS = 12  # of a word; further ones would have a share of nothing
+_ENDINGS = ("s", "es", "a", "o", "as", "os")
 _SHORTEST_NEW = 5
-# How much lower than usual the output bias of new words is: their rows were never trained, and are
+# How much below the median the output bias of new words is: their rows were never trained, and are
 # to be predicted where the word itself stands, but not wherever something is a little like it.
-_UNTRAINED = 2.0
+_BIAS_BELOW_MEDIAN = 2.0
 
 
-def teach(
-    model: TrainableSparseModel, lexicon: Lexicon, limit: int | None = None
-) -> TrainableSparseModel:
+def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel:
     """Return `model` with an expansion that gives words the weight of their translations.
 
-    Words are as the tokenizer normalizes them: lower case, without accents. A word that it would
-    split joins the vocabulary, unless it is short or an entry with another ending ("sabanas");
-    such words are left as they are. `limit` is how many entries a document is to keep, None for
-    all: words that take weight do not push out others. Words of an earlier lexicon stay.
+    A word that the tokenizer would split joins the vocabulary. Left as they are, and told by a
+    warning, are those of them that are short, hold anything but letters, or are an entry with
+    another ending ("sabanas", which its entry finds), and words of whose translations the model
+    knows none. Words of an earlier lexicon stay, unless they are taught anew.
 
     The model given must not be used any more: the one returned has its parameters.
+
+    Raises:
+        UsageError: a word without translations, or that is none or more than one.
+        ModelError: words have to join the vocabulary of a model that is no BERT with a WordPiece
+            tokenizer and a head that is tied to the embeddings.
     """
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    words = _normalized(lexicon, tokenizer)
+    lexicon = {word: known for word, known in words.items() if known}
     earlier = model.expansion
-    new = [word for word in sorted(lexicon) if _is_new(word, tokenizer)]
+    new = _new_words(lexicon, tokenizer)
     if new:
+        _check_growing(model)
         model = _with_words(model, tokenizer, {word: lexicon[word] for word in new})
-    model.expansion = _expansion(model, lexicon, limit, earlier)
-    return model
+    vocabulary = model.tokenizer.get_vocab()
+    left = sorted(word for word in words if word not in lexicon or word not in vocabulary)
+    if left:
+        warnings.warn(
+            "not taught, as they are short, hold more than letters, are forms of others or have no "
+            f"translation that the model knows: {', '.join(left)}",
+            stacklevel=2,
+        )
+    model.expansion = _expansion(model, lexicon, earlier)
+    return model.eval()
 
 
-def _is_new(word: str, tokenizer: Tokenizer) -> bool:
-    pieces = tokenizer.encode(word, add_special_tokens=False).tokens
-    form = len(pieces) == 2 and pieces[1] in _ENDINGS
-    return len(pieces) > 1 and not form and len(word) >= _SHORTEST_NEW and word.isalpha()
+def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, list[str]]:
+    """Return the words in lower case without accents, with the translations that are known."""
+    found: dict[str, list[str]] = {}
+    for word, translations in lexicon.items():
+        if isinstance(translations, str) or not translations:
+            raise UsageError(f"lexicon: {word!r} needs a list of translations, likeliest first")
+        normalizer = tokenizer.normalizer
+        seen = (normalizer.normalize_str(word) if normalizer else word).strip()
+        if not seen or any(character.isspace() for character in seen):
+            raise UsageError(f"lexicon: {word!r} is not one word: only single words can be taught")
+        known = found.setdefault(seen, [])
+        known.extend(
+            each for each in translations if each not in known and len(_ids(tokenizer, each))
+        )
+    return found
+
+
+def _new_words(lexicon: Lexicon, tokenizer: Tokenizer) -> list[str]:
+    """Return the words that are to join the vocabulary, sorted."""
+    new: set[str] = set()
+    for word in sorted(lexicon, key=len):  # a stem before its forms
+        pieces = tokenizer.encode(word, add_special_tokens=False).tokens
+        form = (len(pieces) == 2 and pieces[1].removeprefix("##") in _ENDINGS) or any(
+            word.endswith(ending) and word.removesuffix(ending) in new for ending in _ENDINGS
+        )
+        if len(pieces) > 1 and not form and len(word) >= _SHORTEST_NEW and word.isalpha():
+            new.add(word)
+    return sorted(new)
+
+
+def _check_growing(model: TrainableSparseModel) -> None:
+    """Raise `ModelError` unless entries can be appended to the vocabulary of `model`."""
+    backend = model.tokenizer.backend_tokenizer
+    with model.whole() as masked_lm:
+        bert = isinstance(masked_lm, BertForMaskedLM) and masked_lm.config.tie_word_embeddings
+    if not (bert and isinstance(backend.model, WordPiece)):
+        raise ModelError(
+            "only a BERT model with tied embeddings and a WordPiece tokenizer can be taught words "
+            "that its tokenizer splits; leave them out of the lexicon"
+        )
+    if backend.get_vocab_size(with_added_tokens=True) != model.vocabulary_size:
+        raise ModelError(
+            f"the model has {model.vocabulary_size:,} outputs for a vocabulary of "
+            f"{backend.get_vocab_size(with_added_tokens=True):,}: words that its tokenizer splits "
+            "cannot join it; leave them out of the lexicon"
+        )
 
 
 def _with_words(
@@ -79,24 +140,22 @@ def _with_words(
         heaviest = torch.stack([weights[each].max() for each in ids])
         static.append((shares / shares.sum()) @ heaviest)
     bias = model.projection.bias
-    usual = 0.0 if bias is None else float(bias.detach().median()) - _UNTRAINED
+    bias_of_new = 0.0 if bias is None else float(bias.detach().median()) - _BIAS_BELOW_MEDIAN
     with model.whole() as masked_lm:
-        add_words(masked_lm, usual_length(torch.stack(rows), embeddings), usual)
-        taught = TrainableSparseModel(
+        add_words(masked_lm, usual_length(torch.stack(rows), embeddings), bias_of_new)
+        return TrainableSparseModel(
             masked_lm,
-            _with_entries(model.tokenizer, words),
+            _extended(model.tokenizer, words),
             torch.cat([weights, torch.stack(static)]),
             max_length=model.max_length,
             prompts=model.prompts,
             double_log=model.double_log,
         )
-    taught.eval()
-    return taught
 
 
-def _with_entries(tokenizer: object, words: Lexicon) -> object:
+def _extended(tokenizer: Any, words: Lexicon) -> Any:
     """Return the transformers tokenizer with more entries behind its own."""
-    extended: Any = copy.deepcopy(tokenizer)
+    extended = copy.deepcopy(tokenizer)
     extended._tokenizer = with_entries(extended.backend_tokenizer, words)
     return extended
 
@@ -104,7 +163,6 @@ def _with_entries(tokenizer: object, words: Lexicon) -> object:
 def _expansion(
     model: TrainableSparseModel,
     lexicon: Lexicon,
-    limit: int | None,
     earlier: DocumentExpansion | None,
 ) -> DocumentExpansion:
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
@@ -114,16 +172,16 @@ def _expansion(
     if earlier is not None:  # words that are not taught anew keep what they have
         anew = {tokenizer.token_to_id(word) for word in lexicon}
         entries = earlier.weights.tocoo()
-        for source, target, share in zip(entries.row, entries.col, entries.data, strict=True):
+        for source, target, kept in zip(entries.row, entries.col, entries.data, strict=True):
             if int(target) not in anew:
                 sources.append(int(source))
                 targets.append(int(target))
-                shares.append(float(share))
+                shares.append(float(kept))
     for word in sorted(lexicon):
         target = tokenizer.token_to_id(word)
         if target is None:  # split, and not taken into the vocabulary
             continue
-        for place, translation in enumerate(lexicon[word]):
+        for place, translation in enumerate(lexicon[word][:_TRANSLATIONS]):
             ids = _ids(tokenizer, translation)
             for source in ids.tolist():
                 if source != target:
@@ -132,8 +190,14 @@ def _expansion(
                     shares.append(_SHARE * _DECAY**place / len(ids))
     size = model.vocabulary_size
     values = np.array(shares, dtype=np.float32)
-    return DocumentExpansion(csr_matrix((values, (sources, targets)), shape=(size, size)), limit)
+    matrix = csr_matrix((values, (sources, targets)), shape=(size, size))
+    matrix.sum_duplicates()  # two translations may share a word
+    return DocumentExpansion(matrix)
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> torch.Tensor:
-    return torch.tensor(tokenizer.encode(text, add_special_tokens=False).ids)
+    """Return the tokens (n,) int64 of `text` that the vocabulary has."""
+    found = tokenizer.encode(text, add_special_tokens=False)
+    unknown = getattr(tokenizer.model, "unk_token", None)
+    known = [at for at, token in zip(found.ids, found.tokens, strict=True) if token != unknown]
+    return torch.tensor(known, dtype=torch.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
+from engine.errors import UsageError
 from training.model.quiet import quiet_transformers
 from training.model.trainable import TrainableSparseModel
 
@@ -25,16 +27,23 @@ _LONGEST_QUERY = 512
 
 def write_model(
     model: TrainableSparseModel,
-    directory: Path,
+    directory: Path | str,
     *,
     dtype: str = "float32",
     max_active_dims: int | None = None,
 ) -> None:
-    """Write the model's files into an existing `directory`.
+    """Write the model's files into `directory`, which must be empty or not be there.
 
     `dtype`, "float32" or "float16", is that of the document encoder; static weights are float32.
-    With `max_active_dims` the model keeps so many of the largest entries of a document.
+    With `max_active_dims` the model keeps so many of the largest entries of a document. Raises
+    `UsageError` for a directory that holds something, and for `max_active_dims` below 1.
     """
+    directory = Path(directory)
+    if max_active_dims is not None and max_active_dims < 1:
+        raise UsageError(f"max_active_dims is {max_active_dims}: it must be 1 or more, or None")
+    directory.mkdir(parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise UsageError(f"{directory} is not empty: name a new folder for the model")
     _write_json(
         directory / "modules.json",
         [{"idx": 0, "name": "0", "path": "", "type": _module("base", "router", "Router")}],
@@ -67,7 +76,7 @@ def write_model(
     )
     if model.expansion is not None:
         (directory / _EXPANSION).mkdir()
-        model.expansion.write(directory / _EXPANSION)
+        replace(model.expansion, limit=max_active_dims).write(directory / _EXPANSION)
 
 
 def _write_query_side(model: TrainableSparseModel, directory: Path) -> None:

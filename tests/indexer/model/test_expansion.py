@@ -5,9 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
+from safetensors.torch import load_file as torch_load
+from safetensors.torch import save_file as torch_save
 from scipy.sparse import csr_matrix
 
 from engine.errors import ModelError
@@ -16,6 +19,7 @@ from indexer.model.expansion import CONFIG_FILE, WEIGHTS_FILE, DocumentExpansion
 from tests.indexer.model.tiny_models import VOCABULARY, add_expansion, write_json, write_model
 
 V = 6
+CONFIG = {"vocabulary_size": V, "limit": None, "shares_of": "activations"}
 FOLDER = "document_2_DocumentExpansion"
 TEXTS = ["queen cotton sheet", "sabana de algodon", "", "phone case!", "sheet " * 30]
 ENTRIES = [("cotton", "algodon", 0.7), ("sheet", "sabana", 0.5), ("queen", "sabana", 0.25)]
@@ -49,7 +53,13 @@ def test_it_is_the_vector_and_what_its_entries_hand_on(
     expanded = p(csr_matrix(v))
     assert expanded.dtype == np.float32
     assert expanded.has_sorted_indices
-    np.testing.assert_allclose(expanded.toarray(), v + v @ p.weights.toarray(), rtol=1e-5)
+    activations = np.expm1(v.astype(np.float64))
+    expected = np.log1p(activations + activations @ p.weights.toarray())
+    np.testing.assert_allclose(expanded.toarray(), expected, rtol=1e-6)
+    takes = np.unique(p.weights.indices)
+    np.testing.assert_array_equal(
+        np.delete(expanded.toarray(), takes, axis=1), np.delete(v, takes, axis=1)
+    )
 
 
 @given(matrices, vectors, st.integers(1, V + 1))
@@ -110,26 +120,22 @@ def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
     np.testing.assert_allclose(model.encode_document(TEXTS).toarray(), expected, rtol=1e-5)
     assert (expected > plain.encode_document(TEXTS).toarray() + 1e-3).any()
 
-    limited = model.encode_document(TEXTS, max_active_dims=4)
-    assert limited.has_sorted_indices
-    for row, whole in zip(limited.toarray(), expected, strict=True):
-        assert np.count_nonzero(row) == min(4, np.count_nonzero(whole))
-        np.testing.assert_allclose(np.sort(row)[-4:], np.sort(whole)[-4:], rtol=1e-5)
 
-
+@pytest.mark.parametrize("limit", [None, 6])
 @pytest.mark.parametrize("asked", [None, 3, 6, 30])
-def test_a_limit_of_the_model_gives_way_to_a_higher_one(tmp_path: Path, asked: int | None) -> None:
+def test_what_is_asked_for_takes_the_place_of_the_limit(
+    tmp_path: Path, limit: int | None, asked: int | None
+) -> None:
     plain = SparseModel.load(write_model(tmp_path / "plain"), dtype="float32")
-    root = add_expansion(write_model(tmp_path / "model"), ENTRIES, limit=6)
+    root = add_expansion(write_model(tmp_path / "model"), ENTRIES, limit=limit)
     model = SparseModel.load(root, dtype="float32")
-    p = read_expansion(root / FOLDER, len(VOCABULARY))
-    expected = DocumentExpansion(p.weights, max(6, asked or 0))(plain.encode_document(TEXTS))
+    weights = read_expansion(root / FOLDER, len(VOCABULARY)).weights
+    expected = DocumentExpansion(weights, asked or limit)(plain.encode_document(TEXTS))
     found = model.encode_document(TEXTS, max_active_dims=asked)
-    counts = np.minimum(np.diff(expected.indptr), asked or 6)
-    assert np.diff(found.indptr).tolist() == counts.tolist()
-    for ours, theirs in zip(found.toarray(), expected.toarray(), strict=True):
-        at = np.flatnonzero(ours)
-        np.testing.assert_allclose(ours[at], theirs[at], rtol=1e-5)
+    assert found.has_sorted_indices
+    assert np.array_equal(found.indptr, expected.indptr)
+    assert np.array_equal(found.indices, expected.indices)
+    np.testing.assert_allclose(found.data, expected.data, rtol=1e-5)
 
 
 def test_it_belongs_to_the_fingerprint(tmp_path: Path) -> None:
@@ -173,6 +179,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "infinite": (change(weights=np.array([1, np.inf, 1], dtype=np.float32)), "positive numbers"),
     "no number": (change(weights=np.array([1, np.nan, 1], dtype=np.float32)), "positive numbers"),
     "negative": (change(weights=np.array([1, -1, 1], dtype=np.float32)), "positive numbers"),
+    "no reals": (change(weights=np.ones(3, dtype=np.bool_)), "of the type bool"),
+    "twice": (
+        change(sources=np.zeros(3, dtype=np.int32), targets=np.ones(3, dtype=np.int32)),
+        "a pair of words twice",
+    ),
 }
 
 
@@ -186,6 +197,53 @@ def test_damage_is_told_with_the_file(tmp_path: Path, kind: str) -> None:
     assert str(tmp_path / WEIGHTS_FILE) in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"vocabulary_size": V + 1}, "vocabulary_size is 7"),
+        ({"vocabulary_size": None}, "vocabulary_size is None"),
+        ({"shares_of": "weights"}, "another version"),
+        ({"shares_of": None}, "another version"),
+    ],
+)
+def test_settings_of_another_model_are_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
+    expansion([(0, 1, 0.5)]).write(tmp_path)
+    write_json(tmp_path / CONFIG_FILE, {**CONFIG, **change})
+    with pytest.raises(ModelError, match=message) as error:
+        read_expansion(tmp_path, V)
+    assert str(tmp_path / CONFIG_FILE) in str(error.value)
+
+
+def test_a_limit_must_be_told(tmp_path: Path) -> None:
+    expansion([(0, 1, 0.5)]).write(tmp_path)
+    write_json(tmp_path / CONFIG_FILE, {key: CONFIG[key] for key in CONFIG if key != "limit"})
+    with pytest.raises(ModelError, match="limit is None"):
+        read_expansion(tmp_path, V)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_types_that_numpy_does_not_have_are_refused(tmp_path: Path, dtype: torch.dtype) -> None:
+    expansion([(0, 1, 0.5)]).write(tmp_path)
+    tensors = torch_load(tmp_path / WEIGHTS_FILE)
+    torch_save({**tensors, "weights": tensors["weights"].to(dtype)}, tmp_path / WEIGHTS_FILE)
+    with pytest.raises(ModelError, match=WEIGHTS_FILE):
+        read_expansion(tmp_path, V)
+
+
+def test_the_given_vectors_stay_as_they_are() -> None:
+    unsorted = csr_matrix((np.ones(2, np.float32), [3, 1], [0, 2]), shape=(1, V))
+    expansion([(1, 2, 0.5)], limit=2)(unsorted)
+    assert unsorted.indices.tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("limit", [0, -3])
+def test_a_limit_is_at_least_one(limit: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        expansion([(0, 1, 0.5)], limit=limit)
+
+
 def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> None:
     root = add_expansion(write_model(tmp_path / "model"), ENTRIES)
     (root / FOLDER / WEIGHTS_FILE).unlink()
@@ -196,6 +254,8 @@ def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> No
 @pytest.mark.parametrize("limit", [0, -1, 2.5, "7", True])
 def test_a_limit_that_is_no_number_is_refused(tmp_path: Path, limit: object) -> None:
     expansion([(0, 1, 0.5)]).write(tmp_path)
-    write_json(tmp_path / CONFIG_FILE, {"vocabulary_size": V, "limit": limit})
+    write_json(
+        tmp_path / CONFIG_FILE, {"vocabulary_size": V, "limit": limit, "shares_of": "activations"}
+    )
     with pytest.raises(ModelError, match="limit is"):
         read_expansion(tmp_path, V)

@@ -120,7 +120,6 @@ def test_expansion(tmp_path: Path, limit: int | None) -> None:
     model = SparseModel.load(root, dtype="float32")
     theirs = reference(root)
     assert_same(model, theirs, TEXTS)
-    assert_same(model, theirs, TEXTS, max_active_dims=5)
     theirs.save(str(tmp_path / "again"))
     again = SparseModel.load(tmp_path / "again", dtype="float32")
     same = again.encode_document(TEXTS) - model.encode_document(TEXTS)

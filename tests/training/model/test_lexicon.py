@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.errors import ModelError, UsageError
 from indexer.model import SparseModel
 from tests.indexer.model.tiny_models import VOCABULARY
 from tests.training.tiny_runs import PAIRS, sparse_model
@@ -37,7 +38,8 @@ def save(model: TrainableSparseModel, directory: Path) -> Path:
 
 @pytest.fixture
 def taught(tmp_path: Path) -> TrainableSparseModel:
-    return teach(sparse_model(tmp_path / "start"), LEXICON)
+    with pytest.warns(UserWarning, match="not taught.*: sabanas, xyz$"):
+        return teach(sparse_model(tmp_path / "start"), LEXICON)
 
 
 def vector(model: SparseModel, text: str) -> dict[str, float]:
@@ -58,7 +60,7 @@ def test_known_words_take_their_share_of_what_their_translations_have(
     for text in TEXTS:
         before, after = vector(plain, text), vector(model, text)
         cotton = before.get("cotton", 0.0)
-        expected = before.get("algodon", 0.0) + 0.7 * cotton
+        expected = np.log1p(np.expm1(before.get("algodon", 0.0)) + np.expm1(cotton))
         assert after.get("algodon", 0.0) == pytest.approx(expected, rel=1e-4)
         compared += cotton > 0
     assert compared
@@ -77,20 +79,20 @@ def test_a_word_that_was_split_joins_the_vocabulary(
     plain = sparse_model(tmp_path / "again")
     with torch.no_grad():
         entries = plain.activate(plain.document_logits(plain.document_tokens(TEXTS))).numpy()
-    sheets = entries[:, VOCABULARY.index("sheet")]
-    queens = entries[:, VOCABULARY.index("queen")]
+    sheets = np.expm1(entries[:, VOCABULARY.index("sheet")])
+    queens = np.expm1(entries[:, VOCABULARY.index("queen")])
     with torch.no_grad():
         own = taught.activate(taught.document_logits(taught.document_tokens(TEXTS))).numpy()
     found = model.encode_document(TEXTS).toarray()[:, -1]
-    handed_on = 0.7 * (sheets + 0.5 * (sheets + queens) / 2)
-    np.testing.assert_allclose(found, own[:, -1] + handed_on, atol=1e-4)
+    handed_on = sheets + 0.5 * (sheets + queens) / 2
+    expected = np.log1p(np.expm1(own[:, -1]) + handed_on)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
     assert handed_on.any()
 
 
 def test_short_words_and_forms_of_an_entry_are_left_as_they_are(
     taught: TrainableSparseModel,
 ) -> None:
-    assert "sabanas" not in taught.tokenizer.get_vocab()
     assert "sabanas" not in taught.tokenizer.get_vocab()
     assert "xyz" not in taught.tokenizer.get_vocab()
     assert taught.expansion is not None
@@ -125,9 +127,7 @@ def test_sentence_transformers_gives_the_same_numbers(
     np.testing.assert_allclose(queries, ours.encode_query(["colcha queen"]).toarray(), atol=1e-5)
 
 
-def test_a_taught_model_keeps_its_expansion_through_training(
-    tmp_path: Path, taught: TrainableSparseModel
-) -> None:
+def test_a_taught_model_keeps_its_expansion(tmp_path: Path, taught: TrainableSparseModel) -> None:
     loaded = load_trainable(str(save(taught, tmp_path / "taught")))
     assert loaded.expansion is not None and taught.expansion is not None
     assert loaded.expansion.digest == taught.expansion.digest
@@ -142,12 +142,83 @@ def test_what_was_taught_earlier_stays_unless_it_is_taught_anew(
     tmp_path: Path, taught: TrainableSparseModel
 ) -> None:
     again = load_trainable(str(save(taught, tmp_path / "taught")))
-    again = teach(again, {"algodon": ("queen",), "manzana": ("case",)}, limit=9)
+    again = teach(again, {"algodon": ("queen",), "manzana": ("case",)})
     assert again.expansion is not None and taught.expansion is not None
     before, after = taught.expansion.weights.toarray(), again.expansion.weights.toarray()
     colcha, manzana, algodon = len(VOCABULARY), len(VOCABULARY) + 1, VOCABULARY.index("algodon")
-    assert again.expansion.limit == 9
     assert np.array_equal(before[:, colcha], after[:-1, colcha])
     assert before[:, colcha].any()
     assert np.flatnonzero(after[:, algodon]).tolist() == [VOCABULARY.index("queen")]
     assert np.flatnonzero(after[:, manzana]).tolist() == [VOCABULARY.index("case")]
+
+
+def test_words_may_be_written_as_people_write_them(tmp_path: Path) -> None:
+    model = teach(sparse_model(tmp_path / "start"), {"Algodón": ["Cotton"], "COLCHA": ["sheet"]})
+    assert model.expansion is not None
+    targets = set(model.expansion.weights.tocoo().col.tolist())
+    assert targets == {len(VOCABULARY), VOCABULARY.index("algodon")}
+    assert model.query_tokens(["colcha"])[0].tolist() == [len(VOCABULARY)]
+
+
+def test_translations_that_the_model_does_not_know_say_nothing(tmp_path: Path) -> None:
+    lexicon = {"algodon": ["\u4e00", "cotton", ""], "sabana": ["\u4e00"], "colcha": [""]}
+    with pytest.warns(UserWarning, match="not taught.*: colcha, sabana$"):
+        model = teach(sparse_model(tmp_path / "start"), lexicon)
+    assert model.expansion is not None
+    entries = model.expansion.weights.tocoo()
+    found = [(VOCABULARY[a], VOCABULARY[b]) for a, b in zip(entries.row, entries.col, strict=True)]
+    assert found == [("cotton", "algodon")]
+    assert model.vocabulary_size == len(VOCABULARY)
+
+
+def test_forms_of_a_new_word_do_not_join_with_it(tmp_path: Path) -> None:
+    lexicon = {"colchas": ["sheet"], "colcha": ["sheet"]}
+    with pytest.warns(UserWarning, match="colchas"):
+        model = teach(sparse_model(tmp_path / "start"), lexicon)
+    assert model.vocabulary_size == len(VOCABULARY) + 1
+    assert "colchas" not in model.tokenizer.get_vocab()
+
+
+@pytest.mark.parametrize(
+    ("lexicon", "message"),
+    [
+        ({"algodon": "cotton"}, "'algodon' needs a list"),
+        ({"algodon": ()}, "'algodon' needs a list"),
+        ({" ": ("cotton",)}, "is not one word"),
+        ({"algodon fino": ("cotton",)}, "is not one word"),
+    ],
+)
+def test_a_lexicon_that_says_nothing_is_refused(tmp_path: Path, lexicon: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        teach(sparse_model(tmp_path / "start"), lexicon)
+
+
+def test_words_cannot_join_a_model_with_a_head_of_its_own(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "start")
+    with model.whole() as masked_lm:
+        masked_lm.config.tie_word_embeddings = False
+    with pytest.raises(ModelError, match="tied embeddings"):
+        teach(model, {"colcha": ("sheet",)})
+    assert teach(model, {"algodon": ("cotton",)}).expansion is not None
+
+
+def test_words_cannot_join_a_model_with_more_outputs_than_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = sparse_model(tmp_path / "start")
+    size = model.vocabulary_size
+    monkeypatch.setattr(TrainableSparseModel, "vocabulary_size", size + 8)
+    with pytest.raises(ModelError, match="outputs for a vocabulary"):
+        teach(model, {"colcha": ("sheet",)})
+
+
+def test_two_lexicons_stand_side_by_side(tmp_path: Path) -> None:
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": ["cotton", "queen"]})
+    model = teach(model, {"sabana": ["sheet"]})
+    assert model.expansion is not None
+    found = model.expansion.weights.toarray()
+    at = VOCABULARY.index
+    assert found[at("cotton"), at("algodon")] == 1.0
+    assert found[at("queen"), at("algodon")] == 0.5
+    assert found[at("sheet"), at("sabana")] == 1.0
+    assert np.count_nonzero(found) == 3

@@ -10,6 +10,7 @@ import pytest
 import torch
 from transformers.utils import logging
 
+from engine.errors import UsageError
 from indexer.model import SparseModel
 from indexer.model.source import find_model_directory
 from tests.training.tiny_runs import PAIRS, sparse_model
@@ -71,22 +72,36 @@ def test_static_weights_are_saved_to_their_power(tmp_path: Path) -> None:
 
 def test_the_layout_is_that_of_the_embedded_model(tmp_path: Path) -> None:
     _, embedded = find_model_directory(None)
-    model = teach(sparse_model(tmp_path / "start"), {"algodon": ("cotton",)}, 7)
-    write_model(model, tmp_path, dtype="float16", max_active_dims=7)
-    (tmp_path / "README.md").touch()
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": ("cotton",)})
+    saved = tmp_path / "saved"
+    write_model(model, saved, dtype="float16", max_active_dims=7)
+    (saved / "README.md").touch()
 
     def files(root: Path) -> set[str]:
         return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
 
-    assert files(embedded) <= files(tmp_path)
+    assert files(embedded) <= files(saved)
     for name in ("modules.json", "router_config.json"):
-        assert json.loads((tmp_path / name).read_text()) == json.loads(
-            (embedded / name).read_text()
-        )
-    settings = json.loads((tmp_path / "config_sentence_transformers.json").read_text())
+        assert json.loads((saved / name).read_text()) == json.loads((embedded / name).read_text())
+    settings = json.loads((saved / "config_sentence_transformers.json").read_text())
     assert settings["max_active_dims"] == 7
-    vectors = SparseModel.load(tmp_path).encode_document(TEXTS)
+    expansion = json.loads((saved / "document_2_DocumentExpansion/config.json").read_text())
+    assert expansion["limit"] == 7
+    vectors = SparseModel.load(saved).encode_document(TEXTS)
     assert max(np.diff(vectors.indptr)) <= 7
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "start")
+    before = sorted((tmp_path / "start").rglob("*"))
+    with pytest.raises(UsageError, match="is not empty"):
+        write_model(model, tmp_path / "start")
+    assert sorted((tmp_path / "start").rglob("*")) == before
+    with pytest.raises(UsageError, match="max_active_dims is 0"):
+        write_model(model, tmp_path / "new", max_active_dims=0)
+    assert not (tmp_path / "new").exists()
+    write_model(model, str(tmp_path / "new"))
+    assert SparseModel.load(tmp_path / "new").vocabulary_size == model.vocabulary_size
 
 
 def test_saving_leaves_the_model_in_training(tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
 
+from engine.errors import EngineError
 from training.atomic_directory import replace_directory
 from training.model.lexicon import teach
 from training.model.loading import load_trainable
@@ -29,13 +31,21 @@ def main(model: Path, output: Path) -> None:
     before = trained.vocabulary_size
     words = read_words()
     limit = recipe.max_active_dims or None
-    taught = teach(trained, words, limit)
+    try:
+        with warnings.catch_warnings():  # of forms that the count below tells of
+            warnings.simplefilter("ignore", UserWarning)
+            taught = teach(trained, words)
+    except EngineError as error:
+        raise click.ClickException(str(error)) from error
 
     def write(directory: Path) -> None:
         write_model(taught, directory, dtype=recipe.save_dtype, max_active_dims=limit)
 
     replace_directory(output, write)
-    click.echo(f"{len(words):,} words, {taught.vocabulary_size - before:,} of them new: {output}")
+    assert taught.expansion is not None
+    known, new = taught.expansion.words, taught.vocabulary_size - before
+    click.echo(f"{known:,} of {len(words):,} words, {new:,} of them new: {output}")
+    click.echo("the others are forms of words that the model knows")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ def trained(tmp_path: Path) -> Path:
 
 def test_words_are_as_the_tokenizer_sees_them_and_mean_something() -> None:
     lexicon = read_words()
-    assert len(lexicon) > 5000
+    assert len(lexicon) > 9000
     for word, translations in lexicon.items():
         assert words(word) == [word]
         assert translations
