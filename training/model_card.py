@@ -38,6 +38,7 @@ class CardFacts:
         vocabulary_size: V.
         parameters: of the document encoder.
         figures: measured on the dev collections with this very model, None without any.
+        taught: number of words with a document expansion.
     """
 
     recipe: Recipe
@@ -47,6 +48,7 @@ class CardFacts:
     vocabulary_size: int
     parameters: int
     figures: DevFigures | None
+    taught: int = 0
 
 
 def write_model_card(path: Path, facts: CardFacts) -> None:
@@ -67,6 +69,12 @@ def _lines(facts: CardFacts) -> Iterator[str]:
     yield f"- Trained from `{_name(recipe.model)}`; {facts.parameters:,} parameters."
     yield f"- {facts.steps:,} of {facts.planned:,} steps of {_batch(recipe)} pairs."
     yield f"- Longest document: {recipe.max_length} tokens."
+    if facts.taught:
+        yield (
+            f"- A document hands weight on to {facts.taught:,} words of a lexicon that the model "
+            "was taught before this training: a module of Sábana, which must be installed where "
+            "sentence-transformers loads the model."
+        )
     yield f"- Written by Sábana {__version__}, `engine train`."
     yield ""
     yield "## Use"
@@ -74,7 +82,8 @@ def _lines(facts: CardFacts) -> Iterator[str]:
     yield "```python"
     yield "from sentence_transformers import SparseEncoder"
     yield ""
-    yield 'model = SparseEncoder("path/of/this/folder")'
+    trust = ", trust_remote_code=True" if facts.taught else ""
+    yield f'model = SparseEncoder("path/of/this/folder"{trust})'
     yield 'queries = model.encode_query(["sábana queen"])'
     yield 'documents = model.encode_document(["Queen size cotton fitted sheet"])'
     yield "print(model.similarity(queries, documents))"

@@ -188,6 +188,7 @@ class Trainer:
             parameters=sum(each.numel() for each in self.model.parameters())
             - self.model.vocabulary_size,
             figures=figures,
+            taught=0 if self.model.expansion is None else self.model.expansion.words,
         )
 
         def write(directory: Path) -> None:

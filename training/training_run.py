@@ -71,9 +71,16 @@ def train(
     tell = tell or (lambda _: None)
     if not recipe.sources:
         raise UsageError("there is no training data: name files of pairs, or sources in the recipe")
+    paths = [path for source in recipe.sources for path in source.paths]
+    if len(recipe.sources) > 1 and not any(Path(path).exists() for path in paths):
+        raise UsageError(
+            f"none of the {len(paths)} data files that the recipe {recipe.name} names is here "
+            f"({paths[0]}, ...): name a file of pairs of your own, or a recipe beside its data"
+        )
     directory = RunDirectory(Path(output))
     warnings = _Warnings(tell)
     examples = [_read(source.paths, warnings) for source in recipe.sources]
+    _check_scores(recipe, examples)
     identity = {
         "recipe": recipe.identity(),
         "data": [examples_digest(each) for each in examples],
@@ -94,6 +101,18 @@ def train(
             trainer.model.threads.close()
         directory.finish()
     return TrainingSummary(directory.model, trainer.step, trainer.history, warnings.count)
+
+
+def _check_scores(recipe: Recipe, examples: list[list[Example]]) -> None:
+    """Raise `UsageError` for a loss over a teacher's scores where no example has any."""
+    if any(example.scores for each in examples for example in each):
+        return
+    for name in ("margin_mse", "kl"):
+        if getattr(recipe.losses, name):
+            raise UsageError(
+                f"losses.{name} is the distance from a teacher's scores, and no example has "
+                "`scores`: add them to the data, or set it to 0"
+            )
 
 
 class _Warnings:

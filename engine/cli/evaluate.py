@@ -100,6 +100,13 @@ def evaluate(
         from training.evaluation.evaluation import evaluate as measure
 
     judged = load_collection(collection)
+    judgments, missing = judged.judged_and_missing()
+    if missing:
+        click.echo(
+            f"{missing:,} of {judgments:,} judgments are of documents that {judged.name} does not "
+            "have: they cannot be found, and count against every system",
+            err=True,
+        )
     models = sum(name != "bm25" for name in (model_name, *compare))
     with progress_of(_Documents(len(judged.ids) * models)) as advance:
         report = measure(

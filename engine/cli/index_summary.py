@@ -67,7 +67,9 @@ class Report:
         summary = self.summary
         head = plain(f"Indexed {count(summary.indexed, 'document')}")
         head.stylize("bold")
-        pace = f"{duration(summary.seconds)}, {self.documents_per_second:,.0f} a second"
+        pace = duration(summary.seconds)
+        if summary.indexed:
+            pace += f", {self.documents_per_second:,.0f} a second"
         console.print(head.append(f" in {pace}", "not bold"))
         rows = []
         for choice in summary.fields:

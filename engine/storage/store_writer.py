@@ -282,6 +282,13 @@ class StoreWriter:
                 raise IndexDamagedError(f"{self.path} is damaged: its vocabulary does not fit")
             return
 
+        if have and want and have.name == want.name:
+            raise ModelMismatchError(
+                f"{self.path} was built with model {have.name} before it changed "
+                f"({have.fingerprint[:12]}, now {want.fingerprint[:12]}): build this index anew "
+                "with --rebuild, or another with --index"
+            )
+
         def describe(model: ModelRecord | None, size: int) -> str:
             if model is None:
                 return f"vectors of {size} dimensions without a model"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,18 @@ def test_a_model_is_loaded_only_to_encode(
     summary = index_catalog(reader(catalog, [product(3, "cotton")]), ModelChoice(), index)
     assert summary.documents == 3
     assert summary.max_length == model.max_length
+
+
+def test_a_model_that_changed_under_its_name_is_told(tmp_path: Path) -> None:
+    index, catalog = tmp_path / "index", tmp_path / "catalog.jsonl"
+    root = write_model(tmp_path / "model")
+    index_catalog(reader(catalog, [product(0)]), ModelChoice(str(root)), index)
+    shutil.rmtree(root)
+    write_model(root, activation="log1p_relu")
+    with pytest.raises(ModelMismatchError, match=r"before it changed .* --rebuild"):
+        index_catalog(reader(catalog, [product(1)]), ModelChoice(str(root)), index)
+    with SearchEngine.open(index) as engine:
+        assert len(engine) == 1
 
 
 def test_a_model_that_is_gone_is_missed_only_when_needed(

@@ -7,7 +7,7 @@ from training.dev_set import DevFigures
 from training.model_card import CardFacts, write_model_card
 
 
-def card(tmp_path: Path, recipe: Recipe, figures: DevFigures | None) -> str:
+def card(tmp_path: Path, recipe: Recipe, figures: DevFigures | None, taught: int = 0) -> str:
     facts = CardFacts(
         recipe=recipe,
         examples=[1200, 3],
@@ -16,6 +16,7 @@ def card(tmp_path: Path, recipe: Recipe, figures: DevFigures | None) -> str:
         vocabulary_size=42522,
         parameters=27_000_000,
         figures=figures,
+        taught=taught,
     )
     write_model_card(tmp_path / "README.md", facts)
     return (tmp_path / "README.md").read_text(encoding="utf-8")
@@ -54,5 +55,13 @@ def test_without_measurements_and_teacher(tmp_path: Path) -> None:
     recipe = Recipe(sources=(Source(("a",), teacher=True), Source(("b",))))
     text = card(tmp_path, recipe, None)
     assert "## Measured" not in text
+    assert "lexicon" not in text
+    assert 'SparseEncoder("path/of/this/folder")' in text
     assert "Dense teacher" not in text
     assert "| `a` | 1,200 | 50.0% | no |" in text
+
+
+def test_a_taught_model_is_loaded_as_it_must_be(tmp_path: Path) -> None:
+    text = card(tmp_path, Recipe(sources=(Source(("a",)), Source(("b",)))), None, taught=1234)
+    assert "hands weight on to 1,234 words of a lexicon" in text
+    assert 'SparseEncoder("path/of/this/folder", trust_remote_code=True)' in text

@@ -42,6 +42,19 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
     assert run.checkpoint.read_text() == "state"
 
 
+def test_a_run_that_came_to_nothing_gives_way(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.begin(IDENTITY, restart=False)
+    run.mined.mkdir()
+    assert run.begin(IDENTITY, restart=False) == "unfinished"
+    assert run.mined.exists()
+    assert run.begin(other(data=["b"]), restart=False) == "new"
+    assert not run.mined.exists()
+    run.checkpoint.touch()
+    with pytest.raises(UsageError, match="data differs"):
+        run.begin(IDENTITY, restart=False)
+
+
 def test_restarting_sets_a_model_aside(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     for number in (1, 2):

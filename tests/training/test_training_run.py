@@ -53,7 +53,10 @@ def test_unusable_rows_are_told_and_counted(tmp_path: Path, recipe: Recipe) -> N
     told: list[str] = []
     summary = train(recipe, tmp_path / "run", tell=told.append)
     assert summary.unusable == 30
-    assert told[0] == f"left out: {path}, line 13: the document is missing or empty"
+    assert (
+        told[0]
+        == f"left out: {path}, line 13: the document is missing or empty (the row has query)"
+    )
     assert len(told) == 21
     assert told[-1] == "left out: more rows, which are counted only"
 
@@ -66,6 +69,25 @@ def test_data_without_a_usable_row(tmp_path: Path, recipe: Recipe) -> None:
     assert not (tmp_path / "run").exists()
     with pytest.raises(UsageError, match="there is no training data"):
         train(replace(recipe, sources=()), tmp_path / "run")
+
+
+def test_a_recipe_whose_data_is_elsewhere(tmp_path: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, sources=(Source(("a.jsonl.gz",)), Source(("b.jsonl.gz",))))
+    with pytest.raises(UsageError, match=r"none of the 2 data files.*of your own"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", ["margin_mse", "kl"])
+def test_a_loss_over_scores_needs_scores(tmp_path: Path, recipe: Recipe, loss: str) -> None:
+    recipe = replace(recipe, losses=replace(recipe.losses, **{loss: 1.0}))
+    with pytest.raises(UsageError, match=f"losses.{loss} is the distance"):
+        train(recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    path = Path(recipe.sources[0].paths[0])
+    row = '{"query": "a", "document": "b", "negatives": ["c"], "scores": [2, 1]}\n'
+    path.write_text(path.read_text() + row)
+    assert train(recipe, tmp_path / "run").steps == 2
 
 
 def test_negatives_are_mined_once(tmp_path: Path, recipe: Recipe) -> None:

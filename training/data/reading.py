@@ -29,11 +29,15 @@ def read_examples(
     told to `warn` with file and line; with `warn` None it is an error.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is a .csv file.
         CatalogError: the file cannot be read, or holds an unusable row while `warn` is None.
     """
     file = Path(path)
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: name its files")
     name = file.name.lower().removesuffix(".gz")
+    if name.endswith(".csv"):
+        raise UsageError(f"{file}: pairs are read from JSON Lines, .tsv or .txt, not from .csv")
     parse = _from_columns if name.endswith(_TABULAR) else _from_json
     for number, line in _lines(file):
         if not line.strip():
@@ -84,7 +88,8 @@ def _from_json(line: str) -> Example:
 def _example(row: dict[str, Any]) -> Example:
     query, document = _text(row, "query"), _text(row, "document")
     if not query or not document:
-        raise ValueError(f"the {'document' if query else 'query'} is missing or empty")
+        has = f" (the row has {', '.join(row)})" if row else ""
+        raise ValueError(f"the {'document' if query else 'query'} is missing or empty{has}")
     negatives = row.get("negatives") or ()
     if not isinstance(negatives, list | tuple) or not all(isinstance(n, str) for n in negatives):
         raise ValueError("negatives must be a list of texts")

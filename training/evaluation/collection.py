@@ -61,6 +61,20 @@ class Collection:
         """Queries with at least one relevant document; the others say nothing of a ranking."""
         return [query for query in self.queries if self.relevant(query, min_relevance)]
 
+    def judged_and_missing(self) -> tuple[int, int]:
+        """Return how many judgments above 0 the queries have, and of how many the document lacks.
+
+        A document that is not in the collection cannot be found, and counts against every system.
+        """
+        known = set(self.ids)
+        judged = [
+            id
+            for name in {each.judged_as for each in self.queries}
+            for id, relevance in self.judgments.get(name, {}).items()
+            if relevance > 0
+        ]
+        return len(judged), sum(id not in known for id in judged)
+
     def relevant(self, query: JudgedQuery, min_relevance: float | None = None) -> set[str]:
         """Ids of the documents that count as relevant: those judged above 0, or from the least."""
         judged = self.judgments.get(query.judged_as, {})

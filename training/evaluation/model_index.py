@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine import IndexNotFoundError, SearchEngine, UsageError
+from engine import IndexNotFoundError, ModelMismatchError, SearchEngine, UsageError
 from engine.usable_cpus import usable_cpus
 from indexer.index_writer import IndexWriter
 from indexer.model import SparseModel
@@ -47,12 +47,18 @@ class ModelIndex:
             progress: called with the number of documents newly done.
 
         Raises:
-            UsageError: the index holds other documents, or others besides; it is as it was.
-            ModelMismatchError: it was built with another model; it is as it was.
+            UsageError: the index holds other documents, or others besides, or was built with
+                another model; it is as it was.
             EngineError: see `IndexWriter`.
         """
         _refuse_other_documents(path, collection)
-        self.encoded = _write(collection, model, path, progress)
+        try:
+            self.encoded = _write(collection, model, path, progress)
+        except ModelMismatchError as error:
+            raise UsageError(
+                f"the index {path} was built with another model, or with this one before it was "
+                "changed: name another folder for the index"
+            ) from error
         self.frequencies: npt.NDArray[np.int64] = document_frequencies(path)
         self._engine = SearchEngine.open(path)
 

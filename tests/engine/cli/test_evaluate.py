@@ -142,6 +142,18 @@ def test_an_index_of_something_else(folder: Path, tiny_model: Path, serving: Ser
     )
 
 
+def test_judgments_of_documents_that_are_not_there(
+    folder: Path, tiny_model: Path, serving: Serving
+) -> None:
+    whole = serving("evaluate", "shop", "--model", tiny_model, cwd=folder)
+    assert "judgments are of documents" not in whole.err
+    path = folder / "shop" / "corpus.jsonl"
+    write(path, "".join(path.read_text("utf-8").splitlines(keepends=True)[:5]))
+    done = serving("evaluate", "shop", "--model", tiny_model, "--json", cwd=folder)
+    assert "judgments are of documents that shop does not have" in done.err
+    assert done.json["systems"]
+
+
 def test_bm25_alone(folder: Path, serving: Serving) -> None:
     report = serving("evaluate", "shop", "--model", "bm25", "--json", cwd=folder).json
     (system,) = report["systems"]

@@ -47,6 +47,7 @@ BAD = {
     "{": "no JSON",
     "[1]": "JSON object with query and document",
     '{"query": "q"}': "document is missing or empty",
+    '{"question": "q", "text": "d"}': "query is missing or empty (the row has question, text)",
     '{"query": " ", "document": "d"}': "query is missing or empty",
     '{"query": 3, "document": "d"}': "query must be a text",
     '{"query": "q", "document": "d", "negatives": "n"}': "negatives must be a list of texts",
@@ -80,8 +81,10 @@ def test_a_line_without_a_tab(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         read(tmp_path / "nothing.jsonl")
-    with pytest.raises(CatalogError, match="cannot be read"):
+    with pytest.raises(UsageError, match="is a folder: name its files"):
         read(tmp_path)
+    with pytest.raises(UsageError, match=r"not from \.csv"):
+        read(tmp_path / "pairs.csv")
     cut = tmp_path / "cut.jsonl.gz"
     cut.write_bytes(gzip.compress(b'{"query": "a", "document": "b"}\n' * 99)[:-20])
     with pytest.raises(CatalogError, match="cannot be read"):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,13 @@ def test_what_is_relevant() -> None:
     assert collection.relevant(second) == set()
     assert collection.answerable() == [first]
     assert collection.answerable(4) == []
+
+
+def test_judgments_of_documents_that_are_not_there() -> None:
+    collection = in_memory({"q1": {"a": 3.0, "gone": 1.5, "lost": 0.0}, "q2": {"gone": 1.0}})
+    there = replace(collection, ids=["a"], texts=["a"])
+    assert there.judged_and_missing() == (3, 2)
+    assert replace(there, queries=there.queries[:1]).judged_and_missing() == (2, 1)
 
 
 def test_names_of_the_package() -> None:
