@@ -75,7 +75,7 @@ class RunDirectory:
     def begin(self, identity: Mapping[str, Any], *, restart: bool) -> str:
         """Take the folder for the run that `identity` describes, in JSON values.
 
-        A run that came to nothing before its first checkpoint gives way to any other.
+        A run that failed before it mined negatives or saved a checkpoint gives way to any other.
 
         Returns "new", "unfinished" (go on from the checkpoint, if there is one) or "finished".
         With `restart` it is always new: a checkpoint is dropped, a model is set aside under
@@ -106,10 +106,8 @@ class RunDirectory:
         self.root.mkdir(parents=True, exist_ok=True)
         recover_directory(self.model)
         state = None if restart else self._state()
-        if state is not None and not self.checkpoint.exists() and not self.model.exists():
-            # Nothing is lost with a run that failed before its first checkpoint, and nothing is
-            # known of its data; what it mined stays for one that is the same.
-            state = state if state["identity"] == identity else None
+        if state is not None and state["identity"] != identity and self._came_to_nothing(state):
+            state = None
         if state is None and self.model.exists() and not restart:
             raise UsageError(
                 f"{self.model} is there already, and not from a run of this command: name another "
@@ -133,6 +131,11 @@ class RunDirectory:
             self.model.rename(aside)
         self._write({"identity": identity, "finished": False})
         return "new"
+
+    def _came_to_nothing(self, state: dict[str, Any]) -> bool:
+        """Whether a run failed before there was anything to lose, such as mined negatives."""
+        made = (self.checkpoint, self.model, self.mined)
+        return not state["finished"] and not any(path.exists() for path in made)
 
     def _state(self) -> dict[str, Any] | None:
         path = self.root / "run.json"

@@ -105,13 +105,13 @@ def train(
 
 def _check_scores(recipe: Recipe, examples: list[list[Example]]) -> None:
     """Raise `UsageError` for a loss over a teacher's scores where no example has any."""
-    if any(example.scores for each in examples for example in each):
+    if any(example.scores and example.negatives for each in examples for example in each):
         return
     for name in ("margin_mse", "kl"):
         if getattr(recipe.losses, name):
             raise UsageError(
                 f"losses.{name} is the distance from a teacher's scores, and no example has "
-                "`scores`: add them to the data, or set it to 0"
+                "`scores` and `negatives`: add them to the data, or set it to 0"
             )
 
 
@@ -151,7 +151,7 @@ def _mined(
     if not all(file.exists() for file in files):
         model = load_trainable(recipe.model, max_length=recipe.max_length)
         with tempfile.TemporaryDirectory(prefix="starting-model-") as folder:
-            write_model(model, Path(folder))
+            write_model(model, folder, max_active_dims=recipe.max_active_dims or None)
             sparse = SparseModel.load(folder, device=recipe.device)
             for file, each in zip(files, examples, strict=True):
                 write_examples(file, mine_negatives(sparse, each, recipe.mining))

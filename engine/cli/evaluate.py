@@ -103,8 +103,8 @@ def evaluate(
     judgments, missing = judged.judged_and_missing()
     if missing:
         click.echo(
-            f"{missing:,} of {judgments:,} judgments are of documents that {judged.name} does not "
-            "have: they cannot be found, and count against every system",
+            f"{missing:,} of all {judgments:,} judgments are of documents that {judged.name} does "
+            "not have: a query that wants them counts against every system",
             err=True,
         )
     models = sum(name != "bm25" for name in (model_name, *compare))

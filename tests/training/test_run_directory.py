@@ -45,14 +45,26 @@ def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:
 def test_a_run_that_came_to_nothing_gives_way(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
     run.begin(IDENTITY, restart=False)
-    run.mined.mkdir()
     assert run.begin(IDENTITY, restart=False) == "unfinished"
-    assert run.mined.exists()
     assert run.begin(other(data=["b"]), restart=False) == "new"
-    assert not run.mined.exists()
-    run.checkpoint.touch()
+
+
+@pytest.mark.parametrize("made", ["checkpoint", "mined", "model"])
+def test_a_run_with_something_to_lose_stays(tmp_path: Path, made: str) -> None:
+    run = RunDirectory(tmp_path)
+    run.begin(IDENTITY, restart=False)
+    getattr(run, made).mkdir()
     with pytest.raises(UsageError, match="data differs"):
-        run.begin(IDENTITY, restart=False)
+        run.begin(other(data=["b"]), restart=False)
+    assert getattr(run, made).exists()
+
+
+def test_a_finished_run_whose_model_was_moved_away_stays(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    run.begin(IDENTITY, restart=False)
+    run.finish()
+    with pytest.raises(UsageError, match="data differs"):
+        run.begin(other(data=["b"]), restart=False)
 
 
 def test_restarting_sets_a_model_aside(tmp_path: Path) -> None:

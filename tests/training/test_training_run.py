@@ -53,10 +53,7 @@ def test_unusable_rows_are_told_and_counted(tmp_path: Path, recipe: Recipe) -> N
     told: list[str] = []
     summary = train(recipe, tmp_path / "run", tell=told.append)
     assert summary.unusable == 30
-    assert (
-        told[0]
-        == f"left out: {path}, line 13: the document is missing or empty (the row has query)"
-    )
+    assert told[0] == f"left out: {path}, line 13: the document is missing or empty"
     assert len(told) == 21
     assert told[-1] == "left out: more rows, which are counted only"
 

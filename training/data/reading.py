@@ -15,6 +15,8 @@ from engine.errors import CatalogError, UsageError
 from training.data.example import Example
 
 _TABULAR = (".tsv", ".txt")
+_NAMES = ("query", "document", "negatives", "scores", "key", "teacher_query")
+_NAMES_SHOWN = 5
 
 
 def read_examples(
@@ -88,8 +90,7 @@ def _from_json(line: str) -> Example:
 def _example(row: dict[str, Any]) -> Example:
     query, document = _text(row, "query"), _text(row, "document")
     if not query or not document:
-        has = f" (the row has {', '.join(row)})" if row else ""
-        raise ValueError(f"the {'document' if query else 'query'} is missing or empty{has}")
+        raise ValueError(f"the {'document' if query else 'query'} is missing or empty{_has(row)}")
     negatives = row.get("negatives") or ()
     if not isinstance(negatives, list | tuple) or not all(isinstance(n, str) for n in negatives):
         raise ValueError("negatives must be a list of texts")
@@ -114,6 +115,12 @@ def _example(row: dict[str, Any]) -> Example:
         key=_text(row, "key"),
         teacher_query=_text(row, "teacher_query"),
     )
+
+
+def _has(row: dict[str, Any]) -> str:
+    """Tell which names a row has that say nothing here: one of them may be meant."""
+    others = [name for name in row if name not in _NAMES]
+    return f" (the row has {', '.join(others[:_NAMES_SHOWN])})" if others else ""
 
 
 def _text(row: dict[str, Any], name: str) -> str:

@@ -58,6 +58,7 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
     tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    # Translations are in words that the model knew before: a new one has nothing to hand on.
     words = _normalized(lexicon, tokenizer)
     lexicon = {word: known for word, known in words.items() if known}
     earlier = model.expansion
@@ -73,25 +74,36 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
             f"translation that the model knows: {', '.join(left)}",
             stacklevel=2,
         )
-    model.expansion = _expansion(model, lexicon, earlier)
+    model.expansion = _expansion(model, lexicon, tokenizer, earlier)
     return model.eval()
 
 
 def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, list[str]]:
-    """Return the words in lower case without accents, with the translations that are known."""
+    """Return the words in lower case without accents, with the translations that are known.
+
+    A word is no translation of itself.
+    """
     found: dict[str, list[str]] = {}
     for word, translations in lexicon.items():
-        if isinstance(translations, str) or not translations:
+        if (
+            isinstance(translations, str)
+            or not translations
+            or not all(isinstance(each, str) for each in translations)
+        ):
             raise UsageError(f"lexicon: {word!r} needs a list of translations, likeliest first")
-        normalizer = tokenizer.normalizer
-        seen = (normalizer.normalize_str(word) if normalizer else word).strip()
+        seen = _seen(word, tokenizer)
         if not seen or any(character.isspace() for character in seen):
             raise UsageError(f"lexicon: {word!r} is not one word: only single words can be taught")
         known = found.setdefault(seen, [])
-        known.extend(
-            each for each in translations if each not in known and len(_ids(tokenizer, each))
-        )
+        for translation in (_seen(each, tokenizer) for each in translations):
+            if translation not in (seen, *known) and len(_ids(tokenizer, translation)):
+                known.append(translation)
     return found
+
+
+def _seen(text: str, tokenizer: Tokenizer) -> str:
+    normalizer = tokenizer.normalizer
+    return (normalizer.normalize_str(text) if normalizer else text).strip()
 
 
 def _new_words(lexicon: Lexicon, tokenizer: Tokenizer) -> list[str]:
@@ -163,14 +175,15 @@ def _extended(tokenizer: Any, words: Lexicon) -> Any:
 def _expansion(
     model: TrainableSparseModel,
     lexicon: Lexicon,
+    tokenizer: Tokenizer,
     earlier: DocumentExpansion | None,
 ) -> DocumentExpansion:
-    tokenizer = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+    vocabulary = model.tokenizer.get_vocab()
     sources: list[int] = []
     targets: list[int] = []
     shares: list[float] = []
     if earlier is not None:  # words that are not taught anew keep what they have
-        anew = {tokenizer.token_to_id(word) for word in lexicon}
+        anew = {vocabulary.get(word) for word in lexicon}
         entries = earlier.weights.tocoo()
         for source, target, kept in zip(entries.row, entries.col, entries.data, strict=True):
             if int(target) not in anew:
@@ -178,7 +191,7 @@ def _expansion(
                 targets.append(int(target))
                 shares.append(float(kept))
     for word in sorted(lexicon):
-        target = tokenizer.token_to_id(word)
+        target = vocabulary.get(word)
         if target is None:  # split, and not taken into the vocabulary
             continue
         for place, translation in enumerate(lexicon[word][:_TRANSLATIONS]):

@@ -23,6 +23,7 @@ _EXPANSION = "document_2_DocumentExpansion"
 # The layout is that of this release, whether or not it is installed here.
 _LAYOUT_VERSION = "6.2.0"
 _LONGEST_QUERY = 512
+_DTYPES = ("float32", "float16")
 
 
 def write_model(
@@ -36,9 +37,14 @@ def write_model(
 
     `dtype`, "float32" or "float16", is that of the document encoder; static weights are float32.
     With `max_active_dims` the model keeps so many of the largest entries of a document. Raises
-    `UsageError` for a directory that holds something, and for `max_active_dims` below 1.
+    `UsageError`, before anything is written, for a directory that holds something, another `dtype`
+    and `max_active_dims` below 1.
     """
     directory = Path(directory)
+    if dtype not in _DTYPES:
+        raise UsageError(f"dtype is {dtype!r}: it must be {' or '.join(_DTYPES)}")
+    if directory.exists() and not directory.is_dir():
+        raise UsageError(f"{directory} is a file: name a new folder for the model")
     if max_active_dims is not None and max_active_dims < 1:
         raise UsageError(f"max_active_dims is {max_active_dims}: it must be 1 or more, or None")
     directory.mkdir(parents=True, exist_ok=True)

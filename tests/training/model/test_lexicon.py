@@ -222,3 +222,41 @@ def test_two_lexicons_stand_side_by_side(tmp_path: Path) -> None:
     assert found[at("queen"), at("algodon")] == 0.5
     assert found[at("sheet"), at("sabana")] == 1.0
     assert np.count_nonzero(found) == 3
+
+
+def test_translations_are_in_words_that_were_known_before(tmp_path: Path) -> None:
+    # "colcha" is new itself, and has nothing of its own to hand on: its pieces are what is known.
+    lexicon = {"manzana": ["colcha"], "colcha": ["sheet"]}
+    plain = sparse_model(tmp_path / "again")
+    model = teach(sparse_model(tmp_path / "start"), lexicon)
+    assert model.expansion is not None
+    given = model.expansion.weights.toarray()[:, model.query_tokens(["manzana"])[0][0]]
+    assert set(np.flatnonzero(given)) == set(plain.query_tokens(["colcha"])[0].tolist())
+
+
+def test_a_word_is_no_translation_of_itself(tmp_path: Path) -> None:
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": ["cotton"]})
+    with pytest.warns(UserWarning, match="not taught.*: algodon, colcha$"):
+        again = teach(model, {"algodon": ["Algodón"], "colcha": ["colcha"]})
+    assert again.vocabulary_size == len(VOCABULARY)
+    assert again.expansion is not None
+    entries = again.expansion.weights.tocoo()
+    assert [(VOCABULARY[at]) for at in entries.row] == ["cotton"]
+
+
+def test_the_same_translation_counts_once(tmp_path: Path) -> None:
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": ["cotton", "Cotton"]})
+    assert model.expansion is not None
+    assert model.expansion.weights.data.tolist() == [1.0]
+
+
+def test_padding_and_truncation_of_the_tokenizer_play_no_part(tmp_path: Path) -> None:
+    model = sparse_model(tmp_path / "start", layout="opensearch")
+    model.tokenizer.backend_tokenizer.enable_padding(length=8)
+    model.tokenizer.backend_tokenizer.enable_truncation(3)
+    model = teach(model, {"algodon": ["cotton"], "sabana": ["sheet queen cotton case phone"]})
+    assert model.expansion is not None
+    found = model.expansion.weights.toarray()
+    at = VOCABULARY.index
+    assert np.flatnonzero(found[:, at("algodon")]).tolist() == [at("cotton")]
+    assert np.count_nonzero(found[:, at("sabana")]) == 5

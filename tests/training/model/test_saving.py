@@ -99,7 +99,12 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     assert sorted((tmp_path / "start").rglob("*")) == before
     with pytest.raises(UsageError, match="max_active_dims is 0"):
         write_model(model, tmp_path / "new", max_active_dims=0)
+    with pytest.raises(UsageError, match="dtype is 'float17'"):
+        write_model(model, tmp_path / "new", dtype="float17")
     assert not (tmp_path / "new").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file"):
+        write_model(model, tmp_path / "file")
     write_model(model, str(tmp_path / "new"))
     assert SparseModel.load(tmp_path / "new").vocabulary_size == model.vocabulary_size
 

@@ -45,7 +45,7 @@ def main(model: Path, output: Path) -> None:
     assert taught.expansion is not None
     known, new = taught.expansion.words, taught.vocabulary_size - before
     click.echo(f"{known:,} of {len(words):,} words, {new:,} of them new: {output}")
-    click.echo("the others are forms of words that the model knows")
+    click.echo("most of the others are forms of words that the model knows")
 
 
 if __name__ == "__main__":
