@@ -86,6 +86,9 @@ def train(
         "data": [examples_digest(each) for each in examples],
     }
     with directory.locked():
+        if restart and directory.model.exists():
+            # What cannot be started again must not cost the model that is there.
+            load_trainable(recipe.model, max_length=recipe.max_length)
         if directory.begin(identity, restart=restart) == "finished":
             tell(f"{directory.root} holds the finished run; --restart trains again")
             return TrainingSummary(directory.model, None, [], warnings.count)

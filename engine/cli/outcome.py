@@ -121,5 +121,5 @@ def _interruption(command: str | None) -> str:
     if command == "compact":
         return "interrupted; the index answers as before, and nothing half-done is left"
     if command == "train":
-        return "interrupted; the same command again goes on from the last checkpoint"
+        return "interrupted; the same command again goes on from the last checkpoint, if any"
     return "interrupted"

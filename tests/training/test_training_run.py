@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import CatalogError, UsageError
+from engine.errors import CatalogError, ModelError, UsageError
 from tests.indexer.model.tiny_models import write_model
 from tests.training.tiny_runs import PAIRS, write_masked_lm, write_pairs
 from training.configuration import Mining, Recipe, Source
@@ -45,6 +45,14 @@ def test_other_data_is_another_run(tmp_path: Path, recipe: Recipe) -> None:
         train(recipe, tmp_path / "run")
     assert train(recipe, tmp_path / "run", restart=True).steps == 2
     assert (tmp_path / "run" / "model-1" / "README.md").is_file()
+
+
+def test_a_restart_that_cannot_start_leaves_the_model(tmp_path: Path, recipe: Recipe) -> None:
+    train(recipe, tmp_path / "run")
+    with pytest.raises(ModelError):
+        train(replace(recipe, model=str(tmp_path / "none")), tmp_path / "run", restart=True)
+    assert (tmp_path / "run" / "model" / "README.md").is_file()
+    assert train(recipe, tmp_path / "run").steps is None
 
 
 def test_unusable_rows_are_told_and_counted(tmp_path: Path, recipe: Recipe) -> None:

@@ -48,7 +48,7 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
     another ending ("sabanas", which its entry finds), and words of whose translations the model
     knows none. Words of an earlier lexicon stay, unless they are taught anew.
 
-    The model given must not be used any more: the one returned has its parameters.
+    The model given is changed, and must not be used any more: load it again for another lexicon.
 
     Raises:
         UsageError: a word without translations, or that is none or more than one.
@@ -67,13 +67,13 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
         _check_growing(model)
         model = _with_words(model, tokenizer, {word: lexicon[word] for word in new})
     vocabulary = model.tokenizer.get_vocab()
-    left = sorted(word for word in words if word not in lexicon or word not in vocabulary)
+    left = [
+        f"{word} ({_why_left(word, lexicon, tokenizer)})"
+        for word in sorted(words)
+        if word not in lexicon or word not in vocabulary
+    ]
     if left:
-        warnings.warn(
-            "not taught, as they are short, hold more than letters, are forms of others or have no "
-            f"translation that the model knows: {', '.join(left)}",
-            stacklevel=2,
-        )
+        warnings.warn(f"not taught: {', '.join(left)}", stacklevel=2)
     model.expansion = _expansion(model, lexicon, tokenizer, earlier)
     return model.eval()
 
@@ -83,6 +83,8 @@ def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, list[str]]:
 
     A word is no translation of itself.
     """
+    if not isinstance(lexicon, Mapping) or not all(isinstance(word, str) for word in lexicon):
+        raise UsageError("lexicon: words with lists of their translations are wanted, as a dict")
     found: dict[str, list[str]] = {}
     for word, translations in lexicon.items():
         if (
@@ -90,7 +92,10 @@ def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, list[str]]:
             or not translations
             or not all(isinstance(each, str) for each in translations)
         ):
-            raise UsageError(f"lexicon: {word!r} needs a list of translations, likeliest first")
+            raise UsageError(
+                f"lexicon: {word!r} needs a list of at least one translation, likeliest first, "
+                f"not {translations!r}"
+            )
         seen = _seen(word, tokenizer)
         if not seen or any(character.isspace() for character in seen):
             raise UsageError(f"lexicon: {word!r} is not one word: only single words can be taught")
@@ -117,6 +122,17 @@ def _new_words(lexicon: Lexicon, tokenizer: Tokenizer) -> list[str]:
         if len(pieces) > 1 and not form and len(word) >= _SHORTEST_NEW and word.isalpha():
             new.add(word)
     return sorted(new)
+
+
+def _why_left(word: str, lexicon: Lexicon, tokenizer: Tokenizer) -> str:
+    if word not in lexicon:
+        return "no translation that the model knows"
+    if len(word) < _SHORTEST_NEW or not word.isalpha():
+        return f"shorter than {_SHORTEST_NEW} letters, or more than letters"
+    pieces = tokenizer.encode(word, add_special_tokens=False).tokens
+    stems = [word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)]
+    stem = pieces[0] if len(pieces) == 2 else next((s for s in stems if s in lexicon), None)
+    return f"taken for a form of {stem}" if stem else "letters that the model does not know"
 
 
 def _check_growing(model: TrainableSparseModel) -> None:

@@ -38,7 +38,7 @@ def save(model: TrainableSparseModel, directory: Path) -> Path:
 
 @pytest.fixture
 def taught(tmp_path: Path) -> TrainableSparseModel:
-    with pytest.warns(UserWarning, match="not taught.*: sabanas, xyz$"):
+    with pytest.warns(UserWarning, match=r"sabanas \(taken for a form of sabana\), xyz \(shorter"):
         return teach(sparse_model(tmp_path / "start"), LEXICON)
 
 
@@ -162,7 +162,7 @@ def test_words_may_be_written_as_people_write_them(tmp_path: Path) -> None:
 
 def test_translations_that_the_model_does_not_know_say_nothing(tmp_path: Path) -> None:
     lexicon = {"algodon": ["\u4e00", "cotton", ""], "sabana": ["\u4e00"], "colcha": [""]}
-    with pytest.warns(UserWarning, match="not taught.*: colcha, sabana$"):
+    with pytest.warns(UserWarning, match=r"not taught: colcha \(no trans.*\), sabana \(no trans"):
         model = teach(sparse_model(tmp_path / "start"), lexicon)
     assert model.expansion is not None
     entries = model.expansion.weights.tocoo()
@@ -171,9 +171,16 @@ def test_translations_that_the_model_does_not_know_say_nothing(tmp_path: Path) -
     assert model.vocabulary_size == len(VOCABULARY)
 
 
+def test_a_word_in_letters_that_the_model_does_not_know(tmp_path: Path) -> None:
+    lexicon = {"\u0431\u043e\u043b\u0442\u044b": ["cotton"]}
+    with pytest.warns(UserWarning, match="letters that the model does not know"):
+        model = teach(sparse_model(tmp_path / "start"), lexicon)
+    assert model.vocabulary_size == len(VOCABULARY)
+
+
 def test_forms_of_a_new_word_do_not_join_with_it(tmp_path: Path) -> None:
     lexicon = {"colchas": ["sheet"], "colcha": ["sheet"]}
-    with pytest.warns(UserWarning, match="colchas"):
+    with pytest.warns(UserWarning, match="colchas .taken for a form of colcha"):
         model = teach(sparse_model(tmp_path / "start"), lexicon)
     assert model.vocabulary_size == len(VOCABULARY) + 1
     assert "colchas" not in model.tokenizer.get_vocab()
@@ -184,6 +191,9 @@ def test_forms_of_a_new_word_do_not_join_with_it(tmp_path: Path) -> None:
     [
         ({"algodon": "cotton"}, "'algodon' needs a list"),
         ({"algodon": ()}, "'algodon' needs a list"),
+        ({"algodon": [None]}, "'algodon' needs a list"),
+        (["algodon"], "as a dict"),
+        ({1: ["cotton"]}, "as a dict"),
         ({" ": ("cotton",)}, "is not one word"),
         ({"algodon fino": ("cotton",)}, "is not one word"),
     ],
@@ -236,7 +246,7 @@ def test_translations_are_in_words_that_were_known_before(tmp_path: Path) -> Non
 
 def test_a_word_is_no_translation_of_itself(tmp_path: Path) -> None:
     model = teach(sparse_model(tmp_path / "start"), {"algodon": ["cotton"]})
-    with pytest.warns(UserWarning, match="not taught.*: algodon, colcha$"):
+    with pytest.warns(UserWarning, match=r"not taught: algodon \(no trans.*\), colcha \(no trans"):
         again = teach(model, {"algodon": ["Algodón"], "colcha": ["colcha"]})
     assert again.vocabulary_size == len(VOCABULARY)
     assert again.expansion is not None
