@@ -106,7 +106,8 @@ class RunDirectory:
         self.root.mkdir(parents=True, exist_ok=True)
         recover_directory(self.model)
         state = None if restart else self._state()
-        if state is not None and state["identity"] != identity and self._came_to_nothing(state):
+        differences = [] if state is None else list(_differences(state["identity"], identity))
+        if state is not None and differences and self._came_to_nothing(state):
             state = None
         if state is None and self.model.exists() and not restart:
             raise UsageError(
@@ -114,7 +115,6 @@ class RunDirectory:
                 "folder with --output, or set it aside with --restart"
             )
         if state is not None:
-            differences = list(_differences(state["identity"], identity))
             if differences:
                 shown = "; ".join(differences[:_MOST_DIFFERENCES])
                 raise UsageError(
@@ -161,9 +161,14 @@ class RunDirectory:
 
 
 def _differences(before: Any, now: Any, name: str = "") -> Iterator[str]:
+    """Tell what differs; of models only if both are known, for one may be gone or on the hub."""
+    if name.startswith("models") and (before is None or now is None):
+        return
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
             yield from _differences(before.get(key), now.get(key), f"{name}.{key}" if name else key)
     elif before != now:
-        many = any(isinstance(value, list | dict) for value in (before, now))
+        many = name.startswith("models") or any(
+            isinstance(value, list | dict) for value in (before, now)
+        )
         yield f"{name} differs" if many else f"{name} was {before!r} and is {now!r}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 from engine.errors import CatalogError, UsageError
 from indexer.model import SparseModel
+from indexer.model.source import DEFAULT_NAME, find_model_directory
 from training.configuration import Recipe
 from training.data.example import Example
 from training.data.reading import read_examples
@@ -23,6 +25,7 @@ from training.progress import Progress
 from training.run_directory import RunDirectory
 from training.trainer import Trainer
 
+_MODEL_FILES = (".safetensors", ".json", ".txt")
 _WARNINGS = 20  # unusable rows that are told one by one
 
 
@@ -84,6 +87,10 @@ def train(
     identity = {
         "recipe": recipe.identity(),
         "data": [examples_digest(each) for each in examples],
+        "models": {
+            "start": _files_digest(recipe.model),
+            "teacher": _files_digest(recipe.teacher.model),
+        },
     }
     with directory.locked():
         if restart and directory.model.exists():
@@ -116,6 +123,19 @@ def _check_scores(recipe: Recipe, examples: list[list[Example]]) -> None:
                 f"losses.{name} is the distance from a teacher's scores, and no example has "
                 "`scores` and `negatives`: add them to the data, or set it to 0"
             )
+
+
+def _files_digest(model: str) -> str | None:
+    """SHA-256 of the files of a local model, which may change under its name; else None."""
+    directory = find_model_directory(None)[1] if model == DEFAULT_NAME else Path(model).expanduser()
+    if not model or not directory.is_dir():
+        return None
+    digest = hashlib.sha256()
+    for path in sorted(directory.rglob("*")):
+        if path.suffix in _MODEL_FILES and path.is_file():
+            digest.update(f"{path.relative_to(directory)}\n{path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 class _Warnings:

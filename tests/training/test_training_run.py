@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +47,25 @@ def test_other_data_is_another_run(tmp_path: Path, recipe: Recipe) -> None:
         train(recipe, tmp_path / "run")
     assert train(recipe, tmp_path / "run", restart=True).steps == 2
     assert (tmp_path / "run" / "model-1" / "README.md").is_file()
+
+
+def test_another_model_under_the_name_is_another_run(tmp_path: Path, recipe: Recipe) -> None:
+    train(recipe, tmp_path / "run")
+    shutil.rmtree(tmp_path / "start")
+    assert train(recipe, tmp_path / "run").steps is None  # what is gone cannot be compared
+    write_model(tmp_path / "start", activation="log1p_relu")
+    with pytest.raises(UsageError, match=r"models\.start differs"):
+        train(recipe, tmp_path / "run")
+    assert (tmp_path / "run" / "model" / "README.md").is_file()
+
+
+def test_a_run_of_before_models_were_noted_goes_on(tmp_path: Path, recipe: Recipe) -> None:
+    train(recipe, tmp_path / "run")
+    path = tmp_path / "run" / "run.json"
+    state = json.loads(path.read_text())
+    del state["identity"]["models"]
+    path.write_text(json.dumps(state))
+    assert train(recipe, tmp_path / "run").steps is None
 
 
 def test_a_restart_that_cannot_start_leaves_the_model(tmp_path: Path, recipe: Recipe) -> None:
