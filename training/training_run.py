@@ -133,8 +133,9 @@ def _files_digest(model: str) -> str | None:
     digest = hashlib.sha256()
     for path in sorted(directory.rglob("*")):
         if path.suffix in _MODEL_FILES and path.is_file():
-            digest.update(f"{path.relative_to(directory)}\n{path.stat().st_size}\n".encode())
-            digest.update(path.read_bytes())
+            digest.update(f"{path.relative_to(directory)}\n".encode())
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 
 

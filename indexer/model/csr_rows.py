@@ -45,20 +45,11 @@ def positive_entries(
     starts = np.arange(len(rows) + 1, dtype=np.int64) * dense.shape[1]
     bounds = np.searchsorted(positions, starts)
     columns = (positions - np.repeat(starts[:-1], np.diff(bounds))).astype(np.int32)
-    entries = SparseRows(rows, np.diff(bounds), columns, values)
-    return entries if max_active_dims is None else largest_entries(entries, max_active_dims)
-
-
-def largest_entries(entries: SparseRows, limit: int) -> SparseRows:
-    """Keep the `limit` largest entries of each row; of equal ones those with the lower columns."""
-    bounds = np.concatenate([[0], np.cumsum(entries.counts)])
-    kept = largest_positions(entries.columns, entries.values, bounds, limit)
-    return SparseRows(
-        entries.rows,
-        np.diff(np.searchsorted(kept, bounds)),
-        entries.columns[kept],
-        entries.values[kept],
-    )
+    if max_active_dims is not None:
+        kept = largest_positions(columns, values, bounds, max_active_dims)
+        columns, values = columns[kept], values[kept]
+        bounds = np.searchsorted(kept, bounds)
+    return SparseRows(rows, np.diff(bounds), columns, values)
 
 
 def changed_vectors(

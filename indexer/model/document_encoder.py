@@ -15,12 +15,7 @@ import torch
 from scipy.sparse import csr_matrix
 from tokenizers import Tokenizer
 
-from indexer.model.csr_rows import (
-    SparseRows,
-    assemble,
-    changed_vectors,
-    positive_entries,
-)
+from indexer.model.csr_rows import SparseRows, assemble, changed_vectors, positive_entries
 from indexer.model.expansion import DocumentExpansion
 from indexer.model.masked_lm import MaskedLanguageModel
 from indexer.model.pooling import PoolingConfig, TokenGroup, VocabularyHead
@@ -130,9 +125,10 @@ class DocumentEncoder:
                     for each in batch
                 ]
                 pooled = self._head.pool(torch.cat(states), groups)
-            if expansion is None:
-                return positive_entries(documents, pooled, self._head.activate, max_active_dims)
-            entries = positive_entries(documents, pooled, self._head.activate, None)
+            limit = max_active_dims if expansion is None else None  # an expansion has its own
+            entries = positive_entries(documents, pooled, self._head.activate, limit)
+        if expansion is None:
+            return entries
         return changed_vectors(entries, expansion, self._model.vocabulary_size)
 
     def _head_batches(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,21 +60,16 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
     tokenizer.no_truncation()
     # Translations are in words that the model knew before: a new one has nothing to hand on.
     words = _normalized(lexicon, tokenizer)
-    lexicon = {word: known for word, known in words.items() if known}
+    new, left = _sort_out(words, tokenizer)
+    if left:
+        reasons = ", ".join(f"{word} ({left[word]})" for word in sorted(left))
+        warnings.warn(f"not taught: {reasons}", stacklevel=2)
     earlier = model.expansion
-    new = _new_words(lexicon, tokenizer)
     if new:
         _check_growing(model)
-        model = _with_words(model, tokenizer, {word: lexicon[word] for word in new})
-    vocabulary = model.tokenizer.get_vocab()
-    left = [
-        f"{word} ({_why_left(word, lexicon, tokenizer)})"
-        for word in sorted(words)
-        if word not in lexicon or word not in vocabulary
-    ]
-    if left:
-        warnings.warn(f"not taught: {', '.join(left)}", stacklevel=2)
-    model.expansion = _expansion(model, lexicon, tokenizer, earlier)
+        model = _with_words(model, tokenizer, {word: words[word] for word in new})
+    taught = {word: words[word] for word in sorted(words) if word not in left}
+    model.expansion = _expansion(model, taught, tokenizer, earlier)
     return model.eval()
 
 
@@ -111,28 +106,36 @@ def _seen(text: str, tokenizer: Tokenizer) -> str:
     return (normalizer.normalize_str(text) if normalizer else text).strip()
 
 
-def _new_words(lexicon: Lexicon, tokenizer: Tokenizer) -> list[str]:
-    """Return the words that are to join the vocabulary, sorted."""
+def _sort_out(words: Lexicon, tokenizer: Tokenizer) -> tuple[list[str], dict[str, str]]:
+    """Return the words that are to join the vocabulary, sorted, and why others are left out.
+
+    The rest are entries of the vocabulary.
+    """
     new: set[str] = set()
-    for word in sorted(lexicon, key=len):  # a stem before its forms
-        pieces = tokenizer.encode(word, add_special_tokens=False).tokens
-        form = (len(pieces) == 2 and pieces[1].removeprefix("##") in _ENDINGS) or any(
-            word.endswith(ending) and word.removesuffix(ending) in new for ending in _ENDINGS
-        )
-        if len(pieces) > 1 and not form and len(word) >= _SHORTEST_NEW and word.isalpha():
-            new.add(word)
-    return sorted(new)
+    left: dict[str, str] = {}
+    vocabulary = tokenizer.get_vocab()
+    for word in sorted(words, key=len):  # a stem before its forms
+        if not words[word]:
+            left[word] = "no translation that the model knows"
+        elif word not in vocabulary:
+            pieces = tokenizer.encode(word, add_special_tokens=False).tokens
+            if len(word) < _SHORTEST_NEW or not word.isalpha():
+                left[word] = f"shorter than {_SHORTEST_NEW} letters, or more than letters"
+            elif len(pieces) == 1:
+                left[word] = "letters that the model does not know"
+            elif stem := _stem(word, pieces, new):
+                left[word] = f"taken for a form of {stem}"
+            else:
+                new.add(word)
+    return sorted(new), left
 
 
-def _why_left(word: str, lexicon: Lexicon, tokenizer: Tokenizer) -> str:
-    if word not in lexicon:
-        return "no translation that the model knows"
-    if len(word) < _SHORTEST_NEW or not word.isalpha():
-        return f"shorter than {_SHORTEST_NEW} letters, or more than letters"
-    pieces = tokenizer.encode(word, add_special_tokens=False).tokens
-    stems = [word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending)]
-    stem = pieces[0] if len(pieces) == 2 else next((s for s in stems if s in lexicon), None)
-    return f"taken for a form of {stem}" if stem else "letters that the model does not know"
+def _stem(word: str, pieces: Sequence[str], new: Collection[str]) -> str | None:
+    """Return what `word` is a form of: an entry, or one of the `new` words."""
+    if len(pieces) == 2 and pieces[1].removeprefix("##") in _ENDINGS:
+        return pieces[0]
+    stems = (word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending))
+    return next((stem for stem in stems if stem in new), None)
 
 
 def _check_growing(model: TrainableSparseModel) -> None:
@@ -199,18 +202,14 @@ def _expansion(
     targets: list[int] = []
     shares: list[float] = []
     if earlier is not None:  # words that are not taught anew keep what they have
-        anew = {vocabulary.get(word) for word in lexicon}
         entries = earlier.weights.tocoo()
-        for source, target, kept in zip(entries.row, entries.col, entries.data, strict=True):
-            if int(target) not in anew:
-                sources.append(int(source))
-                targets.append(int(target))
-                shares.append(float(kept))
-    for word in sorted(lexicon):
-        target = vocabulary.get(word)
-        if target is None:  # split, and not taken into the vocabulary
-            continue
-        for place, translation in enumerate(lexicon[word][:_TRANSLATIONS]):
+        kept = ~np.isin(entries.col, [vocabulary[word] for word in lexicon])
+        sources += entries.row[kept].tolist()
+        targets += entries.col[kept].tolist()
+        shares += entries.data[kept].tolist()
+    for word, translations in lexicon.items():
+        target = vocabulary[word]
+        for place, translation in enumerate(translations[:_TRANSLATIONS]):
             ids = _ids(tokenizer, translation)
             for source in ids.tolist():
                 if source != target:
