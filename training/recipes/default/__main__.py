@@ -18,7 +18,7 @@ _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--data", type=_DIRECTORY, required=True, help="Folder of the public sources.")
 @click.option("--wordnet", type=_DIRECTORY, required=True, help="Folder of WordNet's data.noun.")
 @click.option("--backbone", type=_DIRECTORY, required=True, help="Folder of all-MiniLM-L6-v2.")
-@click.option("--words", default=12_000, show_default=True, help="Spanish words to add.")
+@click.option("--words", default=16_000, show_default=True, help="Spanish words to add.")
 @click.option("--seed", default=42, show_default=True)
 @click.option("--output", type=click.Path(path_type=Path), required=True)
 def main(data: Path, wordnet: Path, backbone: Path, words: int, seed: int, output: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 _GLOSSARY = Path(__file__).parent / "glossary"
+_WISHES = Path(__file__).parent / "wishes"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,24 @@ class Attribute:
 
     english: tuple[str, ...]
     spanish: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a shopper looks for, put in several ways, and the title of a product that is it.
+
+    The first English query is the plainest.
+    """
+
+    english: tuple[str, ...]
+    keywords: tuple[str, ...]
+    questions: tuple[str, ...]
+    title: str
+
+    @property
+    def spanish(self) -> tuple[str, ...]:
+        """All Spanish queries."""
+        return self.keywords + self.questions
 
 
 @dataclass(frozen=True)
@@ -87,6 +106,25 @@ def read_words() -> dict[str, tuple[str, ...]]:
     """
     rows = _table(_GLOSSARY / "words.tsv")
     return {row["spanish"]: tuple(row["english"].split("|")) for row in rows}
+
+
+def read_verbs() -> frozenset[str]:
+    """Return forms of Spanish verbs, which say what a product does rather than what it is."""
+    return frozenset((_GLOSSARY / "verbs.txt").read_text(encoding="utf-8").split())
+
+
+def read_wishes() -> list[Wish]:
+    """Return the wishes of shoppers that were written for the recipe."""
+    return [
+        Wish(
+            english=tuple(row["english"].split("|")),
+            keywords=tuple(row["keywords"].split("|")),
+            questions=tuple(row["questions"].split("|")),
+            title=row["title"],
+        )
+        for path in sorted(_WISHES.glob("*.tsv"))
+        for row in _table(path)
+    ]
 
 
 def read_products(data: Path) -> list[Product]:

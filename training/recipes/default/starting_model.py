@@ -26,6 +26,8 @@ from training.recipes.default.sources import (
     read_products,
     read_questions,
     read_sentences,
+    read_wishes,
+    read_words,
 )
 from training.recipes.default.spanish_words import (
     choose_words,
@@ -38,6 +40,7 @@ from training.recipes.default.word_forms import shared_entries
 
 _OUTPUT_BIAS = -1.6  # of Spanish words; higher than of the others, measured on dev queries
 _SPANISH_SHARE = 0.8  # of the new embedding of a word that both languages have
+_WISH = 5.0  # how much a word of a wish or of the lexicon matters; of a Spanish sentence 1
 _SAMPLE = 256  # titles on which the head is fitted to the encoder's states
 
 
@@ -106,9 +109,18 @@ def _read_spanish(data: Path) -> _Spanish:
     shop += [(spanish, english, 2.0) for spanish, english in phrases]
     pairs = shop + [(spanish, english, 1.0) for spanish, english in sentences]
     pairs += [(spanish, english, 1.0) for spanish, english, _ in lexicon]
+    wishes, rare = read_wishes(), read_words()
+    pairs += [(keywords, wish.english[0], 2.0) for wish in wishes for keywords in wish.keywords]
+    pairs += [
+        (spanish, english, 2.0 / place)
+        for spanish, meanings in rare.items()
+        for place, english in enumerate(meanings, 1)
+    ]
     texts = [(spanish, 10 * weight) for spanish, _, weight in shop]
     texts += [(spanish, 1.0) for spanish, _ in sentences]
     texts += [(spanish, 0.5) for spanish, _, part in lexicon if part in ("n", "adj")]
+    texts += [(spanish, _WISH) for wish in wishes for spanish in wish.spanish]
+    texts += [(spanish, _WISH) for spanish in rare]
     return _Spanish(weigh_words(texts), align(pairs))
 
 

@@ -18,6 +18,7 @@ from training.recipes.default.sources import (
     read_products,
     read_questions,
     read_sentences,
+    read_wishes,
 )
 from training.recipes.default.titles import (
     Pair,
@@ -25,6 +26,7 @@ from training.recipes.default.titles import (
     spanish_for_titles,
     title_spans,
 )
+from training.recipes.default.wishes import wishes
 
 INVENTED_TITLES = 24  # of each concept of the glossary
 QUERIES_OF_TITLE = 2
@@ -52,6 +54,7 @@ def write_texts(data: Path, wordnet: Path, output: Path, seed: int) -> dict[str,
         "dictionary": (("es", pair) for pair in dictionary(entries, chance)),
         "questions": questions(read_questions(data), SPANS_OF_PASSAGE, chance),
         "definitions": definitions(wordnet, nouns, chance),
+        "wishes": wishes(read_wishes()),
     }
     counts: dict[str, int] = {}
     for name, pairs in sources.items():
