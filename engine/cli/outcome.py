@@ -47,7 +47,8 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         if isinstance(stop.__cause__, BrokenPipeError):
             discard_output()
             return _READER_GONE
-        complain(_interruption(stop.command))
+        # Who stopped in good order says where; the interruption itself says nothing.
+        complain(str(stop.__cause__) or _interruption(stop.command))
         return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
         complain(_interruption(None))
