@@ -71,6 +71,7 @@ def train(
 
     Raises:
         UsageError: the recipe has no data, or the folder belongs to another run.
+        InputNotFoundError: a data file is not there.
         CatalogError: a data file cannot be read or holds nothing usable.
         ModelError: a model that the recipe names cannot be loaded.
         EngineError: the folder cannot be written to, or another run is at work in it.

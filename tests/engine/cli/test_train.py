@@ -94,13 +94,13 @@ def test_an_interruption_says_where_it_stopped(folder: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["nothing.jsonl"], 2, "there is no file nothing.jsonl"),
-        (["pairs.jsonl", "--model", "./nowhere"], 1, "no model directory"),
+        (["pairs.jsonl", "--model", "./nowhere"], 2, "no model directory"),
         (["pairs.jsonl", "--recipe", "no.toml"], 2, "name a TOML file, default or card"),
         (["pairs.jsonl", "--set", "step=3"], 2, "did you mean steps?"),
         (["pairs.jsonl", "--set", "steps"], 2, "write it as name=value"),
         (["pairs.jsonl", "--set", "batch_size=0"], 2, "batch_size is 0"),
         (["--recipe", "card"], 2, "there is no training data"),
-        (["pairs.jsonl", "--model", "bert", "--dev", "none"], 1, "there is no collection none"),
+        (["pairs.jsonl", "--model", "bert", "--dev", "none"], 2, "there is no collection none"),
         (["pairs.jsonl", "--device", "tpu"], 2, "'tpu' is not one of"),
     ],
 )
