@@ -1,7 +1,8 @@
 """Every error that this project raises on purpose.
 
 Messages are one line for people: what is wrong, where, and what to do about it. The command line
-prints them as they are and exits with 1 (the work failed) or 2 (wrong usage: `UsageError`).
+prints them as they are and exits with 1 (the work failed) or 2 (wrong usage: `UsageError`, and
+whenever no index, model or file is where the caller said; see `engine.cli.outcome`).
 """
 
 from __future__ import annotations
@@ -43,8 +44,16 @@ class ModelError(EngineError):
     """A model is missing, incomplete or of a kind that cannot be loaded."""
 
 
+class ModelNotFoundError(ModelError):
+    """There is no model at the given path."""
+
+
 class CatalogError(EngineError):
     """A catalog cannot be read, or holds a bad record while `strict` was asked for."""
+
+
+class InputNotFoundError(CatalogError):
+    """There is no catalog, collection or other file to be read under the given name."""
 
 
 class DocumentNotFoundError(EngineError, KeyError):

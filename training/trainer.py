@@ -19,6 +19,7 @@ from training.configuration import Recipe
 from training.data.example import Example
 from training.data.mixture import Mixture
 from training.dev_set import DevFigures, DevSet
+from training.interruption import Interruption
 from training.learning_curve import draw, write_table
 from training.model.loading import load_trainable
 from training.model.saving import write_model
@@ -87,15 +88,15 @@ class Trainer:
         self.history: list[dict[str, float]] = []
         self._best = -math.inf
         self._since_best = 0
+        self._saved_at = time.monotonic()
 
-    def train(self) -> None:
+    def train(self, interruption: Interruption) -> None:
         """Do the steps that are left; the run's folder then holds the model and its curve.
 
         Raises:
             EngineError: the loss is no number any more.
+            KeyboardInterrupt: an interruption came; the checkpoint is of the last step.
         """
-        every = self._recipe.checkpoints
-        saved_at = time.monotonic()
         window = Window()
         if self._dev is not None and self.step == 0:
             self._measure(window)
@@ -107,11 +108,16 @@ class Trainer:
             elif at_end or self.step % _REPORT_EVERY == 0:
                 self._record(window.progress(self.step, self.steps))
                 window.clear()
-            minutes = (time.monotonic() - saved_at) / 60
-            by_steps = every.every_steps and self.step % every.every_steps == 0
-            if by_steps or (every.every_minutes and minutes > every.every_minutes):
+            # Read once: it may come at any moment, and must not end a run that was not saved.
+            stopping = interruption.came
+            if stopping or self._is_checkpoint_due():
                 write_checkpoint(self._directory.checkpoint, self._state())
-                saved_at = time.monotonic()
+                self._saved_at = time.monotonic()
+            if stopping:
+                interruption.act(
+                    f"stopped after step {self.step:,} of {self.steps:,}; the same command again "
+                    "goes on from there"
+                )
         if self._dev is None:
             self._save(None)
         draw(self._directory.curve.with_suffix(".png"), self.history, self._recipe.name)
@@ -206,6 +212,12 @@ class Trainer:
         self.history.append(progress.row())
         write_table(self._directory.curve, self.history)
         self._report(progress)
+
+    def _is_checkpoint_due(self) -> bool:
+        every = self._recipe.checkpoints
+        minutes = (time.monotonic() - self._saved_at) / 60
+        by_steps = bool(every.every_steps) and self.step % every.every_steps == 0
+        return by_steps or bool(every.every_minutes and minutes > every.every_minutes)
 
     def _is_stuck(self) -> bool:
         patience = self._recipe.dev.patience

@@ -18,6 +18,7 @@ from training.configuration import Recipe
 from training.data.example import Example
 from training.data.reading import read_examples
 from training.data.writing import examples_digest, write_examples
+from training.interruption import Interruption
 from training.mining import mine_negatives
 from training.model.loading import load_trainable
 from training.model.saving import write_model
@@ -65,11 +66,16 @@ def train(
     now and then, `tell` with sentences about rows that are left out and the like. `restart` begins
     again whatever is in the folder; a model there is set aside.
 
+    The first Ctrl-C (or SIGTERM) finishes the step in hand and writes a checkpoint before it ends
+    the run, unless the caller handles these signals; a second ends it at once.
+
     Raises:
         UsageError: the recipe has no data, or the folder belongs to another run.
+        InputNotFoundError: a data file is not there.
         CatalogError: a data file cannot be read or holds nothing usable.
         ModelError: a model that the recipe names cannot be loaded.
         EngineError: the folder cannot be written to, or another run is at work in it.
+        KeyboardInterrupt: the run was interrupted; the message says at which step.
     """
     tell = tell or (lambda _: None)
     if not recipe.sources:
@@ -106,10 +112,11 @@ def train(
             if directory.checkpoint.exists():
                 trainer.resume()
                 tell(f"going on after step {trainer.step}")
-            trainer.train()
+            with Interruption(tell) as interruption:
+                trainer.train(interruption)
+                directory.finish()
         finally:
             trainer.model.threads.close()
-        directory.finish()
     return TrainingSummary(directory.model, trainer.step, trainer.history, warnings.count)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from engine.cli.bench_measurement import Measured
 from engine.cli.bench_report import STAGE_NAMES, milliseconds
 from engine.cli.extras import needs_extra
-from engine.errors import EngineError
+from engine.errors import EngineError, UsageError
 
 
 def check_plot(path: Path) -> None:
@@ -18,12 +18,15 @@ def check_plot(path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
+        UsageError: there is no folder for the file.
         EngineError: the file cannot be written.
     """
     with needs_extra("training"):
         import matplotlib.figure  # noqa: F401
     if path.is_dir():
         raise EngineError(f"{path} is a folder; name a file for the picture")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path} cannot be written: name a file in a folder that is there")
     if not os.access(path if path.exists() else path.parent, os.W_OK):
         raise EngineError(f"{path} cannot be written; name another place for the picture")
 

@@ -16,7 +16,7 @@ from engine import SearchEngine
 from engine.cli.hits import headline
 from engine.cli.query_lines import QueryLine, read_query_lines
 from engine.document_sample import sample_documents
-from engine.errors import EngineError, UsageError
+from engine.errors import EngineError, InputNotFoundError, UsageError
 from engine.query_input import checked_text
 
 _TEXT_FIELDS = ("text", "query")
@@ -36,6 +36,7 @@ def read_queries(path: Path) -> list[str]:
     one query a line as it is.
 
     Raises:
+        InputNotFoundError: there is no such file.
         EngineError: the file cannot be read, holds no queries, or a bad line, which is named.
     """
     name = source_name(path)
@@ -72,7 +73,8 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
 
 def _unreadable(name: str, error: Exception) -> EngineError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return EngineError(f"{name} cannot be read: {reason}")
+    kind = InputNotFoundError if isinstance(error, FileNotFoundError) else EngineError
+    return kind(f"{name} cannot be read: {reason}")
 
 
 def _texts(lines: Iterator[QueryLine], name: str) -> Iterator[str]:

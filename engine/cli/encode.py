@@ -11,7 +11,7 @@ import click
 from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.options import Text, index_was_named, model_option, shared_options
-from engine.errors import IndexNotFoundError, UsageError
+from engine.errors import IndexNotFoundError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from engine import SearchEngine
@@ -95,7 +95,16 @@ def _encode(
             )
     with needs_extra("indexer"):
         from indexer.model import SparseModel
-    model = SparseModel.load(model_name or recorded)
+    try:
+        model = SparseModel.load(model_name or recorded)
+    except ModelError as error:
+        if recorded is None:
+            raise
+        # Nobody named it here: that it is gone is no wrong usage.
+        raise ModelError(
+            f"the model {recorded} of the index cannot be loaded: say with --model where it is now "
+            f"({error})"
+        ) from error
     return _query(model, text) if side == "query" else _document(model, text)
 
 

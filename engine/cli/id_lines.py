@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import CatalogError, UsageError
+from engine.errors import CatalogError, InputNotFoundError, UsageError
 
 _BOM = b"\xef\xbb\xbf"
 # An id has at most 65,535 bytes; what is longer is no list of ids.
@@ -17,6 +17,7 @@ def read_ids(file: Path) -> list[str]:
     """Return the ids in a file, `-` for standard input; blank lines are skipped.
 
     Raises:
+        InputNotFoundError: there is no such file.
         CatalogError: the file cannot be read, or is no list of ids.
         UsageError: standard input is closed.
     """
@@ -28,7 +29,8 @@ def read_ids(file: Path) -> list[str]:
         with file.open("rb") as stream:
             return _ids(stream, str(file))
     except OSError as error:
-        raise CatalogError(f"{file}: the ids cannot be read: {error.strerror}") from error
+        kind = InputNotFoundError if isinstance(error, FileNotFoundError) else CatalogError
+        raise kind(f"{file}: the ids cannot be read: {error.strerror}") from error
 
 
 def _ids(stream: BinaryIO, name: str) -> list[str]:

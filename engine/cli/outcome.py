@@ -11,7 +11,14 @@ from collections.abc import Sequence
 import click
 
 from engine.cli.streams import discard_output, one_line, use_utf8
-from engine.errors import EngineError, IndexDamagedError, UsageError
+from engine.errors import (
+    EngineError,
+    IndexDamagedError,
+    IndexNotFoundError,
+    InputNotFoundError,
+    ModelNotFoundError,
+    UsageError,
+)
 
 PROGRAM = "engine"
 DEBUG_VARIABLE = "ENGINE_DEBUG"
@@ -47,7 +54,8 @@ def run(group: click.Group, arguments: Sequence[str]) -> int:
         if isinstance(stop.__cause__, BrokenPipeError):
             discard_output()
             return _READER_GONE
-        complain(_interruption(stop.command))
+        # Who stopped in good order says where; the interruption itself says nothing.
+        complain(str(stop.__cause__) or _interruption(stop.command))
         return INTERRUPTED
     except (KeyboardInterrupt, click.Abort):
         complain(_interruption(None))
@@ -77,7 +85,9 @@ def _report(error: Exception) -> int:
         case click.ClickException():
             complain(error.format_message())
             return _WORK_FAILED
-        case UsageError():
+        # A mistyped path is wrong usage like a mistyped option. Whether a document is there is
+        # what `engine get` was asked: its no is no mistake of the caller.
+        case UsageError() | IndexNotFoundError() | InputNotFoundError() | ModelNotFoundError():
             complain(str(error))
             return _WRONG_USAGE
         case IndexDamagedError() if "backup" not in str(error):

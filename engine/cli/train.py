@@ -100,8 +100,8 @@ def train(
 
     FILE holds pairs: JSON Lines of query, document and, if wanted, negatives and scores, or
     tab-separated text; plain or gzip. Without FILE the recipe names its own data. The same command
-    again goes on where an earlier run was interrupted, and ends in the same model. Needs the extra
-    [training].
+    again goes on where an earlier run was interrupted, and ends in the same model; Ctrl-C saves
+    the step in hand first. Needs the extra [training].
     """
     from engine.cli.progress import waiting
 

@@ -64,7 +64,8 @@ class CatalogReader:
             allow_empty: read a file without any content as a catalog without records.
 
         Raises:
-            CatalogError: a file is missing, not permitted, empty, a directory or unreadable.
+            InputNotFoundError: a file is missing.
+            CatalogError: a file is not permitted, empty, a directory or unreadable.
             UsageError: no path was given, or standard input twice.
         """
         if not paths:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from engine.errors import CatalogError
+from engine.errors import CatalogError, InputNotFoundError
 from indexer.catalog.formats import GZIP_MAGIC, CatalogFormat, detect_format
 from indexer.catalog.lines import broken_off
 from indexer.catalog.lookahead import READ_ERRORS, ByteSource, Lookahead
@@ -61,7 +61,8 @@ class CatalogSource:
             stdin: the file with what standard input gave, where that was taken already.
 
         Raises:
-            CatalogError: nothing is there, or it is a directory, empty or not permitted.
+            InputNotFoundError: nothing is there.
+            CatalogError: it is a directory, empty or not permitted.
         """
         given = os.fspath(path)
         if given == "-":
@@ -145,7 +146,7 @@ def empty(name: str) -> EmptyCatalogError:
 
 def _unopened(name: str, error: Exception) -> CatalogError:
     if isinstance(error, FileNotFoundError):
-        return CatalogError(f"{name}: there is no such file. Check the path.")
+        return InputNotFoundError(f"{name}: there is no such file. Check the path.")
     if isinstance(error, PermissionError):
         return CatalogError(f"{name}: no permission to read it. Try: chmod +r FILE.")
     reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.errors import ModelError
+from engine.errors import ModelError, ModelNotFoundError
 
 DEFAULT_NAME = "default"
 
@@ -19,8 +19,8 @@ def find_model_directory(
     """Return `(name, directory)` of a model, downloading it when it is neither embedded nor local.
 
     `None` and `"default"` are the embedded model; an existing directory is itself; anything else is
-    a name on the hub. Raises `ModelError` when there is no such directory or the hub cannot serve
-    the name.
+    a name on the hub. Raises `ModelNotFoundError` when there is no such directory, and `ModelError`
+    when the hub cannot serve the name: whether there is such a model then remains unknown.
     """
     if name_or_path is None or name_or_path == DEFAULT_NAME:
         return DEFAULT_NAME, Path(__file__).resolve().parents[1] / "default_model"
@@ -32,7 +32,7 @@ def find_model_directory(
     if path.exists():
         raise ModelError(f"model {name!r} is a file: give the directory that holds the model")
     if not isinstance(name_or_path, str) or not _is_hub_name(name):
-        raise ModelError(
+        raise ModelNotFoundError(
             f"there is no model directory at {name!r}: "
             "check the path, or leave --model out for the embedded default"
         )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,6 +34,8 @@ from training.configuration import (
     Source,
     StaticWeights,
 )
+from training.learning_curve import draw
+from training.objective import Objective
 from training.progress import Progress
 from training.training_run import train
 
@@ -125,38 +130,142 @@ def test_the_same_recipe_gives_the_same_model(tmp_path: Path, recipe: Recipe) ->
         assert_equal_models(one, other)
 
 
+def run_until(step: int, number: signal.Signals, file: Path, output: Path) -> tuple[int, str]:
+    """Send a signal to a run of its own after a step; give its exit status and what it said."""
+    worker = [sys.executable, "-m", "tests.training.training_worker", str(file), str(output)]
+    with subprocess.Popen(
+        worker,
+        cwd=ROOT,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line == f"step {step}\n":
+                process.send_signal(number)
+                break
+        _, said = process.communicate(timeout=60)
+    return process.returncode, said
+
+
+def steps_of_curve(output: Path) -> list[str]:
+    with (output / "learning-curve.csv").open() as file:
+        return [row["step"] for row in csv.DictReader(file)]
+
+
+def assert_goes_on(recipe: Recipe, output: Path, step: int) -> None:
+    """The same call goes on after a step, and ends in the weights of an unbroken run."""
+    unbroken = train(recipe, output.with_name("unbroken")).model
+    told: list[str] = []
+    summary = train(recipe, output, tell=told.append)
+    assert told == [f"going on after step {step}"]
+    assert summary.steps == recipe.steps
+    assert_equal_models(unbroken, summary.model)
+    assert steps_of_curve(output) == steps_of_curve(output.with_name("unbroken"))
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_killed_run_ends_in_the_same_weights(tmp_path: Path, recipe: Recipe, seed: int) -> None:
-    unbroken = train(replace(recipe, steps=24), tmp_path / "unbroken").model
-    file = write_recipe(tmp_path / "recipe.toml", replace(recipe, steps=24))
+    recipe = replace(recipe, steps=24)
+    file = write_recipe(tmp_path / "recipe.toml", recipe)
     output = tmp_path / "killed"
     kill_after = random.Random(seed).choice([10, 20])
-    worker = [sys.executable, "-m", "tests.training.training_worker", str(file), str(output)]
-    process = subprocess.Popen(
-        worker, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line == f"step {kill_after}\n":
-            process.send_signal(signal.SIGKILL)
-            break
-    process.stdout.close()
-    process.wait(timeout=60)
-    assert process.returncode == -signal.SIGKILL
+    code, _ = run_until(kill_after, signal.SIGKILL, file, output)
+    assert code == -signal.SIGKILL
     assert not (output / "model").exists()
     at = read_checkpoint(output / "checkpoint.pt")["step"]
     assert 0 < at < 24
-    told: list[str] = []
-    summary = train(replace(recipe, steps=24), output, tell=told.append)
-    assert told == [f"going on after step {at}"]
-    assert summary.steps == 24
-    assert_equal_models(unbroken, summary.model)
-    curves = [
-        (tmp_path / name / "learning-curve.csv").read_text() for name in ("unbroken", "killed")
-    ]
-    assert [line.split(",")[0] for line in curves[0].split()] == [
-        line.split(",")[0] for line in curves[1].split()
-    ]
+    assert_goes_on(recipe, output, at)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_loses_no_step(
+    tmp_path: Path, recipe: Recipe, number: signal.Signals
+) -> None:
+    # Enough steps to stop in the midst of them, and no checkpoint but that of the interruption.
+    recipe = replace(recipe, steps=60, checkpoints=Checkpoints())
+    file = write_recipe(tmp_path / "recipe.toml", recipe)
+    output = tmp_path / "interrupted"
+    code, said = run_until(10, number, file, output)
+    assert code == -number, said
+    assert not (output / "model").exists()
+    at = read_checkpoint(output / "checkpoint.pt")["step"]
+    assert 10 <= at < 60
+    assert f"stopped after step {at} of 60; the same command again goes on from there" in said
+    assert_goes_on(recipe, output, at)
+
+
+def test_an_interruption_within_a_step_waits_for_its_end(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("training.trainer.Objective.__call__", interrupting(Objective.__call__, 5))
+        with pytest.raises(KeyboardInterrupt, match="after step 5 of 12"):
+            train(recipe, tmp_path / "run")
+    assert_goes_on(recipe, tmp_path / "run", 5)
+
+
+def test_a_second_interruption_leaves_the_checkpoint_before(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(state: dict[str, Any], path: Path) -> None:
+        torch_save(state, path)
+        if state["step"] == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    def report(progress: Progress) -> None:
+        if progress.step == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    torch_save = torch.save
+    monkeypatch.setattr("training.checkpoint.torch.save", save)
+    with pytest.raises(KeyboardInterrupt) as interruption:
+        train(recipe, tmp_path / "run", report=report)
+    assert str(interruption.value) == ""
+    assert read_checkpoint(tmp_path / "run" / "checkpoint.pt")["step"] == 9
+    assert not (tmp_path / "run" / ".checkpoint.pt.new").exists()
+
+
+def test_an_interruption_after_the_last_step_finds_a_finished_run(
+    tmp_path: Path, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("training.trainer.draw", interrupting(draw, 1))
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, tmp_path / "run")
+    assert train(recipe, tmp_path / "run").steps is None
+
+
+def test_an_interrupted_measurement_counts_once(tmp_path: Path, recipe: Recipe) -> None:
+    def report(progress: Progress) -> None:
+        if progress.step == 4 and progress.dev is not None:
+            signal.raise_signal(signal.SIGINT)
+
+    dev = Dev((DevCollection(str(write_collection(tmp_path / "shop"))),), every=4, patience=2)
+    recipe = replace(recipe, dev=dev)
+    whole = train(recipe, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt, match="after step 4"):
+        train(recipe, tmp_path / "run", report=report)
+    summary = train(recipe, tmp_path / "run")
+    figures, unbroken = (
+        [(row["step"], row.get("ndcg shop")) for row in each.history] for each in (summary, whole)
+    )
+    assert figures == unbroken
+    assert_equal_models(whole.model, summary.model)
+
+
+def interrupting(function: Callable[..., Any], call: int) -> Callable[..., Any]:
+    """The same function, with a Ctrl-C in one of its calls, counted from 1."""
+    calls = itertools.count(1)
+
+    def called(*arguments: Any) -> Any:
+        if next(calls) == call:
+            signal.raise_signal(signal.SIGINT)
+        return function(*arguments)
+
+    return called
 
 
 def test_accumulation_takes_more_batches_a_step(tmp_path: Path, recipe: Recipe) -> None:

@@ -1,4 +1,4 @@
-"""Trains in a process of its own, which a test kills: arguments are a recipe file and a folder."""
+"""Trains in a process of its own, which a test ends: arguments are a recipe file and a folder."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def main() -> None:
         read_recipe(sys.argv[1]),
         sys.argv[2],
         report=lambda progress: print("step", progress.step, flush=True),
+        tell=lambda sentence: print(sentence, file=sys.stderr, flush=True),
     )
     print("done", summary.steps, flush=True)
 

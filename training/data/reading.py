@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.errors import CatalogError, UsageError
+from engine.errors import CatalogError, InputNotFoundError, UsageError
 from training.data.example import Example
 
 _TABULAR = (".tsv", ".txt")
@@ -31,7 +31,8 @@ def read_examples(
     told to `warn` with file and line; with `warn` None it is an error.
 
     Raises:
-        UsageError: there is no such file, or it is a .csv file.
+        UsageError: it is a folder or a .csv file.
+        InputNotFoundError: there is no such file.
         CatalogError: the file cannot be read, or holds an unusable row while `warn` is None.
     """
     file = Path(path)
@@ -63,7 +64,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(lines, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except FileNotFoundError as error:
-        raise UsageError(f"there is no file {file}") from error
+        raise InputNotFoundError(f"there is no file {file}") from error
     except UnicodeDecodeError as error:
         raise CatalogError(f"{file}, line {number}: the text is not valid UTF-8") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -6,7 +6,7 @@ import math
 import os
 from pathlib import Path
 
-from engine.errors import CatalogError
+from engine.errors import CatalogError, InputNotFoundError
 from training.evaluation.collection import Collection, JudgedQuery
 from training.evaluation.text_file import TextLine, find_file, read_text_lines
 
@@ -28,12 +28,13 @@ def read_beir(folder: str | os.PathLike[str]) -> Collection:
     lines of query id, document id and relevance with tabs between, with a header or without.
 
     Raises:
+        InputNotFoundError: there is no such folder.
         CatalogError: a file is missing or unreadable, or holds a bad line, which is named; or the
             judgments have nothing to do with the corpus and the queries.
     """
     path = Path(folder)
     if not path.is_dir():
-        raise CatalogError(f"there is no folder {path}: name the folder of a collection")
+        raise InputNotFoundError(f"there is no folder {path}: name the folder of a collection")
     corpus_file = find_file(path, _CORPUS_FILES)
     query_file = find_file(path, _QUERY_FILES)
     judgment_file = find_file(path, _JUDGMENT_FILES)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import CatalogError
+from engine.errors import CatalogError, InputNotFoundError
 from engine.query_input import MAX_QUERY_CHARACTERS
 from indexer.catalog.json_lines import parse_object
 from indexer.catalog.lines import read_lines
@@ -92,6 +92,7 @@ def read_text_lines(path: Path) -> Iterator[TextLine]:
     """Yield the lines of a file that are not blank; gzip is known by its content.
 
     Raises:
+        InputNotFoundError: there is no such file.
         CatalogError: the file cannot be read, breaks off, or is not UTF-8.
     """
     try:
@@ -113,4 +114,5 @@ def read_text_lines(path: Path) -> Iterator[TextLine]:
                 if text.strip():
                     yield TextLine(where, text)
     except OSError as error:
-        raise CatalogError(f"{path} cannot be read: {error.strerror or error}") from error
+        kind = InputNotFoundError if isinstance(error, FileNotFoundError) else CatalogError
+        raise kind(f"{path} cannot be read: {error.strerror or error}") from error

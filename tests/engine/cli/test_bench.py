@@ -120,7 +120,7 @@ def test_queries_from_standard_input(shop: Path, serving: Serving) -> None:
 
 def test_queries_that_cannot_be_had(shop: Path, tmp_path: Path, serving: Serving) -> None:
     file = tmp_path / "queries"
-    serving("bench", "--queries", file, cwd=shop).fails(1, str(file), "No such file")
+    serving("bench", "--queries", file, cwd=shop).fails(2, str(file), "No such file")
     serving("bench", "--queries", tmp_path, cwd=shop).fails(1, "directory")
     file.write_text("\n \n")
     serving("bench", "--queries", file, cwd=shop).fails(1, "holds no queries")
@@ -131,7 +131,7 @@ def test_queries_that_cannot_be_had(shop: Path, tmp_path: Path, serving: Serving
 def test_wrong_usage(shop: Path, tmp_path: Path, serving: Serving) -> None:
     for option in ("-k", "--threads", "--rounds"):
         serving("bench", option, "0", cwd=shop).fails(2, option)
-    serving("bench", "--index", "nowhere", cwd=tmp_path).fails(1, "nowhere", "engine index")
+    serving("bench", "--index", "nowhere", cwd=tmp_path).fails(2, "nowhere", "engine index")
 
 
 def test_an_index_that_no_query_can_be_drawn_from(tmp_path: Path, serving: Serving) -> None:
@@ -150,7 +150,7 @@ def test_a_picture(shop: Path, queries: Path, tmp_path: Path, serving: Serving) 
     assert done.code == 0, done.err
     assert picture.read_bytes().startswith(b"\x89PNG")
     serving("bench", *options, tmp_path, cwd=shop).fails(1, "is a folder")
-    serving("bench", *options, tmp_path / "no" / "such.png", cwd=shop).fails(1, "cannot be written")
+    serving("bench", *options, tmp_path / "no" / "such.png", cwd=shop).fails(2, "cannot be written")
     assert not (tmp_path / "no").exists()
 
 

@@ -56,7 +56,7 @@ def test_compact_for_programs(path: Path) -> None:
 
 
 def test_what_cannot_be_compacted(path: Path, tmp_path: Path) -> None:
-    engine("compact", "--index", "nothing", cwd=tmp_path).fails(1, "no index at")
+    engine("compact", "--index", "nothing", cwd=tmp_path).fails(2, "no index at")
     with writer_lock(path):
         engine("compact", cwd=tmp_path).fails(1, "another writer is at work")
         engine("compact", "--wait", "0.2", cwd=tmp_path).fails(1, "still at work after 0.2 s")

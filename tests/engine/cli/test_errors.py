@@ -36,7 +36,7 @@ def content(folder: Path) -> bytes:
 )
 def test_no_index_there(tmp_path: Path, arguments: list[str]) -> None:
     outcome = engine(*arguments, "--index", "nowhere", cwd=tmp_path)
-    outcome.fails(1, "nowhere", "engine index")
+    outcome.fails(2, "nowhere", "engine index")
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -115,15 +115,29 @@ def test_no_such_document(shop: Path) -> None:
 
 
 def test_catalog_missing(shop: Path, serving: Callable[..., Outcome]) -> None:
-    serving("index", "nowhere.jsonl", cwd=shop).fails(1, "nowhere.jsonl", "no such file")
+    serving("index", "nowhere.jsonl", cwd=shop).fails(2, "nowhere.jsonl", "no such file")
 
 
 def test_model_missing(copy: Path, serving: Callable[..., Outcome]) -> None:
     before = content(copy)
     outcome = serving("index", "catalog.jsonl", "--model", "./no/model", cwd=copy)
-    outcome.fails(1, "./no/model")
-    serving("encode", "x", "--model", "./no/model", cwd=copy).fails(1, "./no/model")
+    outcome.fails(2, "./no/model")
+    serving("encode", "x", "--model", "./no/model", cwd=copy).fails(2, "./no/model")
     assert content(copy) == before
+
+
+def test_the_model_of_an_index_is_gone(
+    tmp_path: Path, shop: Path, tiny_model: Path, serving: Callable[..., Outcome]
+) -> None:
+    shutil.copytree(tiny_model, tmp_path / "model")
+    shutil.copy(shop / "catalog.jsonl", tmp_path)
+    built = serving("index", "catalog.jsonl", "--model", tmp_path / "model", cwd=tmp_path)
+    assert built.code == 0, built.err
+    (tmp_path / "model").rename(tmp_path / "moved")
+    (tmp_path / "more.jsonl").write_text('{"id": "N1", "title": "queen"}\n', encoding="utf-8")
+    # Nobody named it here, so it is no wrong usage.
+    for arguments in (["index", "more.jsonl"], ["encode", "queen", "--as", "document"]):
+        serving(*arguments, cwd=tmp_path).fails(1, "say with --model where it is now")
 
 
 def test_no_record_to_index(copy: Path, serving: Callable[..., Outcome]) -> None:
@@ -168,7 +182,7 @@ def test_strict_stops_at_the_first_bad_record(
     (copy / "bad.jsonl").write_text('{"id": "1", "title": "queen"}\nnonsense\n', encoding="utf-8")
     arguments = ("--strict", "--model", tiny_model, "--index", "new.index")
     serving("index", "bad.jsonl", *arguments, cwd=copy).fails(1, "bad.jsonl:2", "malformed-json")
-    engine("search", "queen", "--index", "new.index", cwd=copy).fails(1, "no index")
+    engine("search", "queen", "--index", "new.index", cwd=copy).fails(2, "no index")
     assert content(copy) == before
 
 

@@ -111,12 +111,12 @@ def test_what_is_wrong_takes_one_line(folder: Path, tiny_model: Path, serving: S
     def run(*arguments: str | Path) -> Outcome:
         return serving("evaluate", *arguments, "--model", tiny_model, cwd=folder)
 
-    run("nowhere").fails(1, "there is no collection nowhere", "NanoMSMARCO")
-    run("shop", "--compare", "./nowhere").fails(1, "no model directory")
+    run("nowhere").fails(2, "there is no collection nowhere", "NanoMSMARCO")
+    run("shop", "--compare", "./nowhere").fails(2, "no model directory")
     run("shop", "--split", "train").fails(2, "'train' is not one of 'dev', 'test'")
     run("shop", "--min-relevance", "9").fails(2, "nothing to measure")
     run("shop", "--min-relevance", "0").fails(2, "--min-relevance")
-    run("shop", "--queries", "nowhere").fails(1, "nowhere cannot be read")
+    run("shop", "--queries", "nowhere").fails(2, "nowhere cannot be read")
     run("shop", "--run", "no/where").fails(2, "name a file in a folder")
     run("shop", "--index", "shop/qrels.tsv").fails(1, "is a file; name another folder")
     write(folder / "shop" / "qrels.tsv", "q0\td0\n")

@@ -6,7 +6,16 @@ import click
 import pytest
 
 from engine.cli.outcome import run
-from engine.errors import EngineError, IndexDamagedError, UsageError
+from engine.errors import (
+    DocumentNotFoundError,
+    EngineError,
+    IndexDamagedError,
+    IndexNotFoundError,
+    InputNotFoundError,
+    ModelError,
+    ModelNotFoundError,
+    UsageError,
+)
 
 
 def ending_with(error: BaseException) -> click.Group:
@@ -36,6 +45,11 @@ def ending_with(error: BaseException) -> click.Group:
             "engine: cut off; restore it from a backup\n",
         ),
         (UsageError("not so"), 2, "engine: not so\n"),
+        (IndexNotFoundError("no index"), 2, "engine: no index\n"),
+        (InputNotFoundError("no file"), 2, "engine: no file\n"),
+        (ModelNotFoundError("no model"), 2, "engine: no model\n"),
+        (ModelError("half a model"), 1, "engine: half a model\n"),
+        (DocumentNotFoundError("no document"), 1, "engine: no document\n"),
         (click.ClickException("no"), 1, "engine: no\n"),
         (MemoryError(), 1, "engine: out of memory; what was committed stays\n"),
         (OSError(5, "Input/output error"), 1, "engine: the system says: [Errno 5] Input/output"),

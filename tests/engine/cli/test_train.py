@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.engine.cli.commands import Outcome
+from tests.engine.cli.commands import Outcome, command, environment
 from tests.indexer.model.tiny_models import write_model
 from tests.training.tiny_runs import write_collection, write_masked_lm, write_pairs
+from training.checkpoint import read_checkpoint
 
 QUICK = ["--set", "steps=2", "--set", "batch_size=4", "--set", "max_length=16"]
 Serving = Callable[..., Outcome]
@@ -64,17 +67,40 @@ def test_a_recipe_file_and_mined_negatives(folder: Path, serving: Serving) -> No
     assert state["identity"]["recipe"]["mining"]["negatives"] == 2
 
 
+def test_an_interruption_says_where_it_stopped(folder: Path) -> None:
+    arguments = ["train", "pairs.jsonl", "--model", "bert", "--output", "run", *QUICK]
+    with subprocess.Popen(
+        command(*arguments, "--set", "steps=10000"),
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("step 10 of 10,000"):
+                process.send_signal(signal.SIGINT)
+                break
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (130, ""), err
+    step = read_checkpoint(folder / "run" / "checkpoint.pt")["step"]
+    last = f"engine: stopped after step {step} of 10,000; the same command again goes on from there"
+    assert err.splitlines()[-1] == last
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["nothing.jsonl"], 2, "there is no file nothing.jsonl"),
-        (["pairs.jsonl", "--model", "./nowhere"], 1, "no model directory"),
+        (["pairs.jsonl", "--model", "./nowhere"], 2, "no model directory"),
         (["pairs.jsonl", "--recipe", "no.toml"], 2, "name a TOML file, default or card"),
         (["pairs.jsonl", "--set", "step=3"], 2, "did you mean steps?"),
         (["pairs.jsonl", "--set", "steps"], 2, "write it as name=value"),
         (["pairs.jsonl", "--set", "batch_size=0"], 2, "batch_size is 0"),
         (["--recipe", "card"], 2, "there is no training data"),
-        (["pairs.jsonl", "--model", "bert", "--dev", "none"], 1, "there is no collection none"),
+        (["pairs.jsonl", "--model", "bert", "--dev", "none"], 2, "there is no collection none"),
         (["pairs.jsonl", "--device", "tpu"], 2, "'tpu' is not one of"),
     ],
 )

@@ -51,9 +51,9 @@ def test_delete(copy: Path, serving: Serving) -> None:
 
 def test_delete_refuses_what_makes_no_sense(copy: Path, serving: Serving) -> None:
     serving("delete", cwd=copy).fails(2, "name the ids")
-    serving("delete", "S1", "--index", "nowhere", cwd=copy).fails(1, "no index at")
+    serving("delete", "S1", "--index", "nowhere", cwd=copy).fails(2, "no index at")
     assert not (copy / "nowhere").exists()
-    serving("delete", "--ids", "missing.txt", cwd=copy).fails(1, "missing.txt", "No such file")
+    serving("delete", "--ids", "missing.txt", cwd=copy).fails(2, "missing.txt", "No such file")
     serving("delete", "--ids", ".", cwd=copy).fails(1, "cannot be read")
     serving("delete", "S1", "nobody", "no", "--strict", cwd=copy).fails(
         1, "'nobody' and 1 more", "nothing was deleted"
@@ -116,7 +116,7 @@ def test_sync_keeps_what_a_mistake_would_delete(copy: Path, serving: Serving) ->
     write_catalog(copy / "few.jsonl", PRODUCTS[:2])
     few = serving("sync", "few.jsonl", "--max-delete", "7", cwd=copy)
     few.fails(1, "8 documents would be deleted")
-    serving("sync", "nowhere.jsonl", cwd=copy).fails(1, "nowhere.jsonl")
+    serving("sync", "nowhere.jsonl", cwd=copy).fails(2, "nowhere.jsonl")
     os.mkfifo(copy / "pipe")
     serving("sync", "pipe", cwd=copy).fails(2, "pipe is a pipe", "say - instead")
     assert (copy / "engine.index" / "data.mdb").read_bytes() == before

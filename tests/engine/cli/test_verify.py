@@ -66,4 +66,4 @@ def test_a_truncated_file(path: Path) -> None:
 
 
 def test_no_index(tmp_path: Path) -> None:
-    engine("verify", cwd=tmp_path).fails(1, "no index at engine.index")
+    engine("verify", cwd=tmp_path).fails(2, "no index at engine.index")

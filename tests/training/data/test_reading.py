@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import CatalogError, UsageError
+from engine.errors import CatalogError, InputNotFoundError, UsageError
 from training.data.example import Example
 from training.data.reading import read_examples
 
@@ -79,7 +79,7 @@ def test_a_line_without_a_tab(tmp_path: Path) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no file"):
+    with pytest.raises(InputNotFoundError, match="there is no file"):
         read(tmp_path / "nothing.jsonl")
     with pytest.raises(UsageError, match="is a folder: name its files"):
         read(tmp_path)
