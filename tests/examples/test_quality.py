@@ -5,9 +5,9 @@ from pathlib import Path
 from training import evaluate
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-# What the default of November 2026 reaches is 0.894 and 0.893 (docs/default-model.md); 0.90 and
+# What the default of November 2026 reaches is 0.905 and 0.912 (docs/default-model.md); 0.90 and
 # 0.85 are wanted. Another processor's rounding may move a hit or two, a worse model falls below.
-LEAST = {"en": 0.88, "es": 0.88}
+LEAST = {"en": 0.895, "es": 0.895}
 
 
 def test_graded_ndcg_of_the_default() -> None:

@@ -108,9 +108,14 @@ def read_words() -> dict[str, tuple[str, ...]]:
     return {row["spanish"]: tuple(row["english"].split("|")) for row in rows}
 
 
-def read_verbs() -> frozenset[str]:
-    """Return forms of Spanish verbs, which say what a product does rather than what it is."""
-    return frozenset((_GLOSSARY / "verbs.txt").read_text(encoding="utf-8").split())
+def read_weak_words() -> frozenset[str]:
+    """Return Spanish words that say little on their own about the product that is looked for.
+
+    Forms of verbs say what it does rather than what it is ("cortar"), names of properties which of
+    them is asked for rather than its value ("color", "marca").
+    """
+    files = (_GLOSSARY / "verbs.txt", _GLOSSARY / "property_names.txt")
+    return frozenset(" ".join(file.read_text(encoding="utf-8") for file in files).split())
 
 
 def read_wishes() -> list[Wish]:

@@ -1,7 +1,12 @@
 from training.recipes.default.sources import Wish, read_wishes
 from training.recipes.default.wishes import wishes
 
-SHEET = Wish(("queen sheet", "for my bed"), ("sábana queen", "sabana matrimonial"), ("¿Hay sábanas?",), "A Sheet")
+SHEET = Wish(
+    ("queen sheet", "for my bed"),
+    ("sábana queen", "sabana matrimonial"),
+    ("¿Hay sábanas?",),
+    "A Sheet",
+)
 
 
 def test_every_query_of_a_wish_goes_with_its_title() -> None:

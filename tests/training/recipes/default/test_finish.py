@@ -1,24 +1,34 @@
-"""The lexicon of the recipe, and the step that teaches it to a trained model."""
+"""The last step of the recipe, and the lists of words that it uses."""
 
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+import torch
+from click.testing import CliRunner, Result
 
 from indexer.model import SparseModel
+from indexer.model.source import find_model_directory
 from tests.training.tiny_runs import sparse_model
 from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.recipes.default.alignment import words
-from training.recipes.default.lexicon import main
-from training.recipes.default.sources import read_verbs, read_words
+from training.recipes.default.finish import main
+from training.recipes.default.sources import read_weak_words, read_words
 
 
 @pytest.fixture
 def trained(tmp_path: Path) -> Path:
     (tmp_path / "trained").mkdir()
-    write_model(sparse_model(tmp_path / "start"), tmp_path / "trained")
+    model = sparse_model(tmp_path / "start")
+    with torch.no_grad():
+        model.projection.bias.add_(1.0)
+    write_model(model, tmp_path / "trained")
     return tmp_path / "trained"
+
+
+def finish(trained: Path, output: Path, start: str = "start") -> Result:
+    arguments = ["--model", trained, "--start", trained.parent / start, "--output", output]
+    return CliRunner().invoke(main, [str(each) for each in arguments])
 
 
 def test_words_are_as_the_tokenizer_sees_them_and_mean_something() -> None:
@@ -34,7 +44,7 @@ def test_words_are_as_the_tokenizer_sees_them_and_mean_something() -> None:
 
 def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: Path) -> None:
     output = tmp_path / "taught"
-    result = CliRunner().invoke(main, ["--model", str(trained), "--output", str(output)])
+    result = finish(trained, output)
     assert result.exit_code == 0, result.output
     model = load_trainable(str(output))
     assert model.expansion is not None
@@ -45,20 +55,19 @@ def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: P
     assert SparseModel.load(output).vocabulary_size == len(vocabulary)
 
 
-def test_verbs_are_words_as_the_tokenizer_sees_them() -> None:
-    verbs = read_verbs()
-    assert {"cortar", "colgar"} <= verbs
-    assert all(words(verb) == [verb] for verb in verbs)
+def test_weak_words_are_words_as_the_tokenizer_sees_them() -> None:
+    weak = read_weak_words()
+    assert {"cortar", "colgar", "color", "marca"} <= weak
+    assert all(words(word) == [word] for word in weak)
 
 
-def test_verbs_lose_a_part_of_their_weight_and_nothing_else_does(
+def test_weak_words_lose_a_part_of_their_weight_and_no_others_do(
     tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taught = {}
-    for name, verbs in (("whole", ()), ("weak", ("Queen", "case queen"))):
-        monkeypatch.setattr("training.recipes.default.lexicon.read_verbs", lambda v=verbs: v)
-        arguments = ["--model", str(trained), "--output", str(tmp_path / name)]
-        assert CliRunner().invoke(main, arguments).exit_code == 0
+    for name, words_ in (("whole", ()), ("weak", ("Queen", "case queen"))):
+        monkeypatch.setattr("training.recipes.default.finish.read_weak_words", lambda w=words_: w)
+        assert finish(trained, tmp_path / name).exit_code == 0
         taught[name] = load_trainable(str(tmp_path / name))
     whole, weak = (taught[name].final_query_weights() for name in ("whole", "weak"))
     queen = taught["weak"].tokenizer.get_vocab()["queen"]
@@ -67,9 +76,29 @@ def test_verbs_lose_a_part_of_their_weight_and_nothing_else_does(
     assert weak[others].tolist() == whole[others].tolist()
 
 
+def test_the_encoder_goes_a_fifth_of_the_way_back_to_its_start(
+    tmp_path: Path, trained: Path
+) -> None:
+    assert finish(trained, tmp_path / "done").exit_code == 0
+    start, learned, done = (
+        load_trainable(str(tmp_path / name)).projection.bias
+        for name in ("start", "trained", "done")
+    )
+    expected = 0.8 * learned + 0.2 * start
+    assert done[: len(start)].tolist() == pytest.approx(expected.tolist(), abs=2e-3)
+
+
+def test_another_model_as_the_start_is_refused(tmp_path: Path, trained: Path) -> None:
+    _, default = find_model_directory("default")
+    result = finish(trained, tmp_path / "done", start=str(default))
+    assert result.exit_code == 1
+    assert "is not what the model was trained from" in result.output
+    assert not (tmp_path / "done").exists()
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, trained: Path) -> None:
     before = (trained / "modules.json").read_bytes()
-    result = CliRunner().invoke(main, ["--model", str(trained), "--output", str(trained)])
+    result = finish(trained, trained)
     assert result.exit_code == 2
     assert "is there already" in result.output
     assert (trained / "modules.json").read_bytes() == before
