@@ -111,6 +111,8 @@ def read_words() -> dict[str, tuple[str, ...]]:
 def read_weak_words() -> frozenset[str]:
     """Return Spanish words that say little on their own about the product that is looked for.
 
+    Some are English too ("color", "material"), and as one entry of the vocabulary the same word.
+
     Forms of verbs say what it does rather than what it is ("cortar"), names of properties which of
     them is asked for rather than its value ("color", "marca").
     """

@@ -40,7 +40,7 @@ from training.recipes.default.word_forms import shared_entries
 
 _OUTPUT_BIAS = -1.6  # of Spanish words; higher than of the others, measured on dev queries
 _SPANISH_SHARE = 0.8  # of the new embedding of a word that both languages have
-_WISH = 5.0  # how much a word of a wish or of the lexicon matters; of a Spanish sentence 1
+_WRITTEN = 5.0  # how much a word of a wish or of the lexicon matters; of a Spanish sentence 1
 _SAMPLE = 256  # titles on which the head is fitted to the encoder's states
 
 
@@ -119,8 +119,8 @@ def _read_spanish(data: Path) -> _Spanish:
     texts = [(spanish, 10 * weight) for spanish, _, weight in shop]
     texts += [(spanish, 1.0) for spanish, _ in sentences]
     texts += [(spanish, 0.5) for spanish, _, part in lexicon if part in ("n", "adj")]
-    texts += [(spanish, _WISH) for wish in wishes for spanish in wish.spanish]
-    texts += [(spanish, _WISH) for spanish in rare]
+    texts += [(spanish, _WRITTEN) for wish in wishes for spanish in wish.spanish]
+    texts += [(spanish, _WRITTEN) for spanish in rare]
     return _Spanish(weigh_words(texts), align(pairs))
 
 

@@ -1,3 +1,6 @@
+from pathlib import Path
+
+from training.recipes.default import sources
 from training.recipes.default.sources import Wish, read_wishes
 from training.recipes.default.wishes import wishes
 
@@ -27,10 +30,17 @@ def test_wishes_for_one_title_do_not_rank_each_others_documents() -> None:
     assert len({pair["key"] for _, pair in wishes([SHEET, again])}) == 1
 
 
+def test_every_line_has_four_fields() -> None:
+    files = list(Path(sources.__file__).with_name("wishes").glob("*.tsv"))
+    assert len(files) == 8
+    for file in files:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        assert {line.count("\t") for line in lines} == {3}, file
+
+
 def test_wishes_are_whole() -> None:
     written = read_wishes()
-    assert len(written) > 10_000
+    assert len(written) > 18_000
     for wish in written:
         queries = (*wish.english, *wish.spanish, wish.title)
         assert all(query.strip() == query != "" for query in queries), wish
-        assert all((wish.english, wish.keywords, wish.questions)), wish
