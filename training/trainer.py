@@ -95,11 +95,16 @@ class Trainer:
 
         Raises:
             EngineError: the loss is no number any more.
-            KeyboardInterrupt: an interruption came; the checkpoint is of the last step.
+            KeyboardInterrupt: an interruption came; the checkpoint is of the last step, and before
+                the first there is none.
         """
         window = Window()
         if self._dev is not None and self.step == 0:
             self._measure(window)
+            if interruption.came:
+                interruption.act(
+                    f"stopped before step 1 of {self.steps:,}; the same command again begins there"
+                )
         while self.step < self.steps and not self._is_stuck():
             self._one_step(window)
             at_end = self.step == self.steps

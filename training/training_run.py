@@ -67,7 +67,9 @@ def train(
     again whatever is in the folder; a model there is set aside.
 
     The first Ctrl-C (or SIGTERM) finishes the step in hand and writes a checkpoint before it ends
-    the run, unless the caller handles these signals; a second ends it at once.
+    the run, unless the caller handles these signals; a second ends it at once. So does the first
+    while data and models are loaded or negatives mined. After the last step the run is finished
+    before the signal is heard.
 
     Raises:
         UsageError: the recipe has no data, or the folder belongs to another run.
@@ -75,7 +77,8 @@ def train(
         CatalogError: a data file cannot be read or holds nothing usable.
         ModelError: a model that the recipe names cannot be loaded.
         EngineError: the folder cannot be written to, or another run is at work in it.
-        KeyboardInterrupt: the run was interrupted; the message says at which step.
+        KeyboardInterrupt: the run was interrupted. The message says after which step it stopped, or
+            that it is finished; it is empty where the run was ended at once.
     """
     tell = tell or (lambda _: None)
     if not recipe.sources:
@@ -112,7 +115,8 @@ def train(
             if directory.checkpoint.exists():
                 trainer.resume()
                 tell(f"going on after step {trainer.step}")
-            with Interruption(tell) as interruption:
+            finished = f"the run was finished before it could stop: {directory.model} is the model"
+            with Interruption(tell, finished) as interruption:
                 trainer.train(interruption)
                 directory.finish()
         finally:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import threading
 from types import FrameType
+from typing import Any
 
 import pytest
 
+from tests.engine.cli.commands import ROOT, environment
 from training.interruption import Interruption
 
 
@@ -22,10 +26,9 @@ def handlers() -> tuple[object, object]:
 def test_the_first_is_noted_and_the_second_acts() -> None:
     told: list[str] = []
     before = handlers()
-    with pytest.raises(KeyboardInterrupt) as second, Interruption(told.append) as interruption:
+    with pytest.raises(KeyboardInterrupt) as second, Interruption(told.append, "") as interruption:
         signal.raise_signal(signal.SIGINT)
         assert interruption.came
-        assert handlers() == before
         signal.raise_signal(signal.SIGINT)
     assert str(second.value) == ""
     assert len(told) == 1
@@ -34,37 +37,98 @@ def test_the_first_is_noted_and_the_second_acts() -> None:
 
 
 def test_acting_says_where_it_stopped() -> None:
-    with pytest.raises(KeyboardInterrupt, match="after step 3"), Interruption(ignore) as it:
+    with pytest.raises(KeyboardInterrupt, match="after step 3"), Interruption(ignore, "") as it:
         signal.raise_signal(signal.SIGINT)
         it.act("stopped after step 3")
 
 
 def test_nothing_is_left_of_it() -> None:
     before = handlers()
-    with Interruption(ignore) as interruption:
+    with Interruption(ignore, "") as interruption:
         assert handlers() != before
     assert handlers() == before
     assert not interruption.came
 
 
 def test_what_nobody_acted_on_is_heard_at_the_end() -> None:
-    with pytest.raises(KeyboardInterrupt), Interruption(ignore):
+    with pytest.raises(KeyboardInterrupt, match=r"^done$"), Interruption(ignore, "done"):
         signal.raise_signal(signal.SIGINT)
 
 
 def test_an_error_goes_before_an_interruption() -> None:
-    with pytest.raises(ZeroDivisionError), Interruption(ignore):
+    with pytest.raises(ZeroDivisionError), Interruption(ignore, ""):
         signal.raise_signal(signal.SIGINT)
         raise ZeroDivisionError
 
 
-def test_a_stream_that_is_in_use_does_not_end_the_run() -> None:
-    def busy(_: str) -> None:
-        raise RuntimeError("reentrant call")
+ERRORS = [RuntimeError("reentrant call"), BrokenPipeError(), ValueError("closed file")]
 
-    with pytest.raises(KeyboardInterrupt, match="at the end"), Interruption(busy) as interruption:
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_stream_that_is_in_use_or_gone_does_not_end_the_run(error: Exception) -> None:
+    def fail(_: str) -> None:
+        raise error
+
+    with pytest.raises(KeyboardInterrupt, match="at the end"), Interruption(fail, "") as it:
         signal.raise_signal(signal.SIGINT)
-        interruption.act("at the end")
+        it.act("at the end")
+
+
+def in_a_process(*lines: str) -> tuple[int, str]:
+    """Run lines of Python in an interruption whose stream is closed; exit status and errors."""
+    script = [
+        "import os, signal",
+        "from training.interruption import Interruption",
+        "stream = open(os.devnull, 'w')",
+        "stream.close()",
+        "with Interruption(stream.write, 'done') as interruption:",
+        *(f"    {line}" for line in lines),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(script)],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return done.returncode, done.stderr
+
+
+def test_sigterm_ends_the_process_whatever_the_stream() -> None:
+    line = "signal.raise_signal(signal.SIGTERM)"
+    assert in_a_process(line, "interruption.act('stopped')") == (-signal.SIGTERM, "")
+    assert in_a_process(line) == (-signal.SIGTERM, "")
+
+
+def test_both_signals_at_once_lose_neither() -> None:
+    both = "{signal.SIGINT, signal.SIGTERM}"
+    ended = in_a_process(
+        f"signal.pthread_sigmask(signal.SIG_BLOCK, {both})",
+        f"for number in {both}: signal.raise_signal(number)",
+        f"signal.pthread_sigmask(signal.SIG_UNBLOCK, {both})",
+        "raise SystemExit('not ended')",
+    )
+    assert ended == (-signal.SIGTERM, "")
+
+
+def test_a_second_one_while_signals_are_taken_leaves_nothing_held(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def install(number: signal.Signals, handler: Any) -> Any:
+        before = set_handler(number, handler)
+        if number == signal.SIGINT and handler != signal.default_int_handler:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return before
+
+    before = handlers()
+    set_handler = signal.signal
+    with monkeypatch.context() as patch:
+        patch.setattr("training.interruption.signal.signal", install)
+        with pytest.raises(KeyboardInterrupt), Interruption(ignore, ""):
+            pass
+    assert handlers() == before
 
 
 def test_a_handler_of_the_caller_stays() -> None:
@@ -75,7 +139,7 @@ def test_a_handler_of_the_caller_stays() -> None:
 
     before = signal.signal(signal.SIGINT, handle)
     try:
-        with Interruption(ignore) as interruption:
+        with Interruption(ignore, "") as interruption:
             signal.raise_signal(signal.SIGINT)
         assert signal.getsignal(signal.SIGINT) is handle
     finally:
@@ -89,7 +153,7 @@ def test_outside_the_main_thread_nothing_is_held_back() -> None:
     seen: list[object] = []
 
     def work() -> None:
-        with Interruption(ignore):
+        with Interruption(ignore, ""):
             seen.append(handlers())
 
     thread = threading.Thread(target=work)

@@ -132,21 +132,27 @@ def test_the_same_recipe_gives_the_same_model(tmp_path: Path, recipe: Recipe) ->
 
 def run_until(step: int, number: signal.Signals, file: Path, output: Path) -> tuple[int, str]:
     """Send a signal to a run of its own after a step; give its exit status and what it said."""
-    worker = [sys.executable, "-m", "tests.training.training_worker", str(file), str(output)]
+    module = "tests.training.training_worker"
+    worker = [sys.executable, "-m", module, str(file), str(output), str(step)]
     with subprocess.Popen(
         worker,
         cwd=ROOT,
         env=environment(),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line == f"step {step}\n":
-                process.send_signal(number)
-                break
-        _, said = process.communicate(timeout=60)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line == f"step {step}\n":
+                    process.send_signal(number)
+                    break
+            # Closes the input, for which the worker waits: no run is too fast for the signal.
+            _, said = process.communicate(timeout=60)
+        finally:
+            process.kill()
     return process.returncode, said
 
 
@@ -233,9 +239,22 @@ def test_an_interruption_after_the_last_step_finds_a_finished_run(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("training.trainer.draw", interrupting(draw, 1))
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt, match="the run was finished before it could stop"):
             train(recipe, tmp_path / "run")
     assert train(recipe, tmp_path / "run").steps is None
+
+
+def test_an_interruption_of_the_measurement_before_step_1(tmp_path: Path, recipe: Recipe) -> None:
+    def report(progress: Progress) -> None:
+        assert progress.step == 0
+        signal.raise_signal(signal.SIGINT)
+
+    dev = Dev((DevCollection(str(write_collection(tmp_path / "shop"))),), every=4)
+    recipe = replace(recipe, dev=dev)
+    with pytest.raises(KeyboardInterrupt, match="before step 1 of 12"):
+        train(recipe, tmp_path / "run", report=report)
+    history = train(recipe, tmp_path / "run").history
+    assert [row["step"] for row in history if "ndcg shop" in row] == [0, 4, 8, 12]
 
 
 def test_an_interrupted_measurement_counts_once(tmp_path: Path, recipe: Recipe) -> None:

@@ -70,23 +70,26 @@ def test_a_recipe_file_and_mined_negatives(folder: Path, serving: Serving) -> No
 def test_an_interruption_says_where_it_stopped(folder: Path) -> None:
     arguments = ["train", "pairs.jsonl", "--model", "bert", "--output", "run", *QUICK]
     with subprocess.Popen(
-        command(*arguments, "--set", "steps=10000"),
+        command(*arguments, "--set", "steps=100000"),
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("step 10 of 10,000"):
-                process.send_signal(signal.SIGINT)
-                break
-        out, err = process.communicate(timeout=60)
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.startswith("step 10 of 100,000"):
+                    process.send_signal(signal.SIGINT)
+                    break
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
     assert (process.returncode, out) == (130, ""), err
     step = read_checkpoint(folder / "run" / "checkpoint.pt")["step"]
-    last = f"engine: stopped after step {step} of 10,000; the same command again goes on from there"
-    assert err.splitlines()[-1] == last
+    last = f"stopped after step {step:,} of 100,000; the same command again goes on from there"
+    assert err.splitlines()[-1] == f"engine: {last}"
     assert "Traceback" not in err
 
 
