@@ -2,7 +2,8 @@
 
 Messages are one line for people: what is wrong, where, and what to do about it. The command line
 prints them as they are and exits with 1 (the work failed) or 2 (wrong usage: `UsageError`, and
-whenever no index, model or file is where the caller said; see `engine.cli.outcome`).
+whenever no index, model or file is where the caller said; see `engine.cli.outcome`). A model that
+the hub cannot serve is 1: whether there is one of that name remains unknown.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class ModelError(EngineError):
 
 
 class ModelNotFoundError(ModelError):
-    """There is no model at the given path."""
+    """There is no model at the given path, or it is a file; a model is a folder."""
 
 
 class CatalogError(EngineError):
@@ -53,7 +54,10 @@ class CatalogError(EngineError):
 
 
 class InputNotFoundError(CatalogError):
-    """There is no catalog, collection or other file to be read under the given name."""
+    """There is no catalog, collection or other file to be read under the given name.
+
+    That is also a folder where a file is meant, or the other way round.
+    """
 
 
 class DocumentNotFoundError(EngineError, KeyError):

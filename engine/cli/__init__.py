@@ -12,7 +12,8 @@ from typing import NoReturn
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit: 0 done, 1 the work failed, 2 wrong usage, 130 interrupted.
 
-    Wrong usage is also the name of an index, a model or a file that is not there.
+    Wrong usage is also the name of an index, a model or a file that is not there, or that is a
+    folder where a file is meant or the other way round. A model that the hub cannot serve is 1.
 
     Args:
         arguments: what follows the program's name; by default what it was called with.

@@ -18,13 +18,13 @@ def check_plot(path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UsageError: there is no folder for the file.
+        UsageError: it is a folder, or there is none for the file.
         EngineError: the file cannot be written.
     """
     with needs_extra("training"):
         import matplotlib.figure  # noqa: F401
     if path.is_dir():
-        raise EngineError(f"{path} is a folder; name a file for the picture")
+        raise UsageError(f"{path} is a folder; name a file for the picture")
     if not path.absolute().parent.is_dir():
         raise UsageError(f"{path} cannot be written: name a file in a folder that is there")
     if not os.access(path if path.exists() else path.parent, os.W_OK):

@@ -17,6 +17,7 @@ from engine.cli.hits import headline
 from engine.cli.query_lines import QueryLine, read_query_lines
 from engine.document_sample import sample_documents
 from engine.errors import EngineError, InputNotFoundError, UsageError
+from engine.named_files import NO_FILE_THERE
 from engine.query_input import checked_text
 
 _TEXT_FIELDS = ("text", "query")
@@ -36,7 +37,7 @@ def read_queries(path: Path) -> list[str]:
     one query a line as it is.
 
     Raises:
-        InputNotFoundError: there is no such file.
+        InputNotFoundError: there is no such file, or it is a folder.
         EngineError: the file cannot be read, holds no queries, or a bad line, which is named.
     """
     name = source_name(path)
@@ -73,7 +74,7 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
 
 def _unreadable(name: str, error: Exception) -> EngineError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    kind = InputNotFoundError if isinstance(error, FileNotFoundError) else EngineError
+    kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else EngineError
     return kind(f"{name} cannot be read: {reason}")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engine.errors import CatalogError, InputNotFoundError, UsageError
+from engine.named_files import NO_FILE_THERE
 
 _BOM = b"\xef\xbb\xbf"
 # An id has at most 65,535 bytes; what is longer is no list of ids.
@@ -17,7 +18,7 @@ def read_ids(file: Path) -> list[str]:
     """Return the ids in a file, `-` for standard input; blank lines are skipped.
 
     Raises:
-        InputNotFoundError: there is no such file.
+        InputNotFoundError: there is no such file, or it is a folder.
         CatalogError: the file cannot be read, or is no list of ids.
         UsageError: standard input is closed.
     """
@@ -29,7 +30,7 @@ def read_ids(file: Path) -> list[str]:
         with file.open("rb") as stream:
             return _ids(stream, str(file))
     except OSError as error:
-        kind = InputNotFoundError if isinstance(error, FileNotFoundError) else CatalogError
+        kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else CatalogError
         raise kind(f"{file}: the ids cannot be read: {error.strerror}") from error
 
 

@@ -23,12 +23,13 @@ def check_place(index_path: Path, wait: float = 0.0) -> float:
         How many seconds are left of `wait`.
 
     Raises:
-        IndexWriteError: the folder cannot be created or written to.
+        UsageError: it is a file, or would lie beneath one.
+        IndexWriteError: there is no permission to create the folder or to write to it.
         IndexLockedError: another writer is at work in it.
     """
     if index_path.exists():
         if not index_path.is_dir():
-            raise IndexWriteError(
+            raise UsageError(
                 f"{index_path} is a file; name another folder for the index with --index"
             )
         if not os.access(index_path, os.W_OK | os.X_OK):
@@ -40,7 +41,7 @@ def check_place(index_path: Path, wait: float = 0.0) -> float:
         return wait
     parent = next((folder for folder in index_path.absolute().parents if folder.exists()), None)
     if parent is None or not parent.is_dir():
-        raise IndexWriteError(f"{index_path} cannot be created: {parent} is not a folder")
+        raise UsageError(f"{index_path} cannot be created: {parent} is not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
         raise _not_permitted(parent)
     return wait

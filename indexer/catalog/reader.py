@@ -64,8 +64,8 @@ class CatalogReader:
             allow_empty: read a file without any content as a catalog without records.
 
         Raises:
-            InputNotFoundError: a file is missing.
-            CatalogError: a file is not permitted, empty, a directory or unreadable.
+            InputNotFoundError: a file is missing, or a directory.
+            CatalogError: a file is not permitted, empty or unreadable.
             UsageError: no path was given, or standard input twice.
         """
         if not paths:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from engine.errors import CatalogError, InputNotFoundError
+from engine.named_files import NO_FILE_THERE
 from indexer.catalog.formats import GZIP_MAGIC, CatalogFormat, detect_format
 from indexer.catalog.lines import broken_off
 from indexer.catalog.lookahead import READ_ERRORS, ByteSource, Lookahead
@@ -61,8 +62,8 @@ class CatalogSource:
             stdin: the file with what standard input gave, where that was taken already.
 
         Raises:
-            InputNotFoundError: nothing is there.
-            CatalogError: it is a directory, empty or not permitted.
+            InputNotFoundError: nothing is there, or it is a directory.
+            CatalogError: it is empty or not permitted.
         """
         given = os.fspath(path)
         if given == "-":
@@ -73,7 +74,7 @@ class CatalogSource:
         except (OSError, ValueError) as error:
             raise _unopened(given, error) from error
         if stat.S_ISDIR(status.st_mode):
-            raise CatalogError(f"{given}: this is a directory. Name the files in it.")
+            raise InputNotFoundError(f"{given}: this is a directory. Name the files in it.")
         if not stat.S_ISREG(status.st_mode):
             # A named pipe can be opened once only: all that can be checked now is the permission.
             if not os.access(given, os.R_OK):
@@ -145,7 +146,7 @@ def empty(name: str) -> EmptyCatalogError:
 
 
 def _unopened(name: str, error: Exception) -> CatalogError:
-    if isinstance(error, FileNotFoundError):
+    if isinstance(error, NO_FILE_THERE):
         return InputNotFoundError(f"{name}: there is no such file. Check the path.")
     if isinstance(error, PermissionError):
         return CatalogError(f"{name}: no permission to read it. Try: chmod +r FILE.")

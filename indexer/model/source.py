@@ -30,7 +30,9 @@ def find_model_directory(
         # Recorded in an index: it must lead to the same model wherever it is read.
         return str(path.absolute()), path
     if path.exists():
-        raise ModelError(f"model {name!r} is a file: give the directory that holds the model")
+        raise ModelNotFoundError(
+            f"model {name!r} is a file: give the directory that holds the model"
+        )
     if not isinstance(name_or_path, str) or not _is_hub_name(name):
         raise ModelNotFoundError(
             f"there is no model directory at {name!r}: "

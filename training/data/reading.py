@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import CatalogError, InputNotFoundError, UsageError
+from engine.named_files import NO_FILE_THERE
 from training.data.example import Example
 
 _TABULAR = (".tsv", ".txt")
@@ -63,7 +64,7 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
         with gzip.open(file) if packed else file.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 yield number, line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except FileNotFoundError as error:
+    except NO_FILE_THERE as error:
         raise InputNotFoundError(f"there is no file {file}") from error
     except UnicodeDecodeError as error:
         raise CatalogError(f"{file}, line {number}: the text is not valid UTF-8") from error

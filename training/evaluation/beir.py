@@ -28,13 +28,14 @@ def read_beir(folder: str | os.PathLike[str]) -> Collection:
     lines of query id, document id and relevance with tabs between, with a header or without.
 
     Raises:
-        InputNotFoundError: there is no such folder.
+        InputNotFoundError: there is no such folder, or it is a file.
         CatalogError: a file is missing or unreadable, or holds a bad line, which is named; or the
             judgments have nothing to do with the corpus and the queries.
     """
     path = Path(folder)
     if not path.is_dir():
-        raise InputNotFoundError(f"there is no folder {path}: name the folder of a collection")
+        problem = f"{path} is a file" if path.exists() else f"there is no folder {path}"
+        raise InputNotFoundError(f"{problem}: name the folder of a collection")
     corpus_file = find_file(path, _CORPUS_FILES)
     query_file = find_file(path, _QUERY_FILES)
     judgment_file = find_file(path, _JUDGMENT_FILES)

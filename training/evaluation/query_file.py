@@ -32,7 +32,7 @@ def with_query_texts(collection: Collection, path: str | os.PathLike[str]) -> Co
     `QUERY-ID/KIND`. Queries of the collection that are not in the file are left out.
 
     Raises:
-        InputNotFoundError: there is no such file.
+        InputNotFoundError: there is no such file, or it is a folder.
         CatalogError: the file cannot be read, or holds a bad line, which is named.
     """
     known = {query.judged_as for query in collection.queries}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import CatalogError, InputNotFoundError
+from engine.named_files import NO_FILE_THERE
 from engine.query_input import MAX_QUERY_CHARACTERS
 from indexer.catalog.json_lines import parse_object
 from indexer.catalog.lines import read_lines
@@ -92,7 +93,7 @@ def read_text_lines(path: Path) -> Iterator[TextLine]:
     """Yield the lines of a file that are not blank; gzip is known by its content.
 
     Raises:
-        InputNotFoundError: there is no such file.
+        InputNotFoundError: there is no such file, or it is a folder.
         CatalogError: the file cannot be read, breaks off, or is not UTF-8.
     """
     try:
@@ -114,5 +115,5 @@ def read_text_lines(path: Path) -> Iterator[TextLine]:
                 if text.strip():
                     yield TextLine(where, text)
     except OSError as error:
-        kind = InputNotFoundError if isinstance(error, FileNotFoundError) else CatalogError
+        kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else CatalogError
         raise kind(f"{path} cannot be read: {error.strerror or error}") from error

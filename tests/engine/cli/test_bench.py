@@ -121,8 +121,10 @@ def test_queries_from_standard_input(shop: Path, serving: Serving) -> None:
 def test_queries_that_cannot_be_had(shop: Path, tmp_path: Path, serving: Serving) -> None:
     file = tmp_path / "queries"
     serving("bench", "--queries", file, cwd=shop).fails(2, str(file), "No such file")
-    serving("bench", "--queries", tmp_path, cwd=shop).fails(1, "directory")
+    serving("bench", "--queries", tmp_path, cwd=shop).fails(2, str(tmp_path), "directory")
     file.write_text("\n \n")
+    beneath = file / "queries"
+    serving("bench", "--queries", beneath, cwd=shop).fails(2, str(beneath), "ot a directory")
     serving("bench", "--queries", file, cwd=shop).fails(1, "holds no queries")
     file.write_text('{"text": "queen"}\n{"title": "queen"}\n')
     serving("bench", "--queries", file, cwd=shop).fails(1, f"{file}:2", "no field text or query")
@@ -149,7 +151,7 @@ def test_a_picture(shop: Path, queries: Path, tmp_path: Path, serving: Serving) 
     done = serving("bench", *options, picture, cwd=shop)
     assert done.code == 0, done.err
     assert picture.read_bytes().startswith(b"\x89PNG")
-    serving("bench", *options, tmp_path, cwd=shop).fails(1, "is a folder")
+    serving("bench", *options, tmp_path, cwd=shop).fails(2, "is a folder")
     serving("bench", *options, tmp_path / "no" / "such.png", cwd=shop).fails(2, "cannot be written")
     assert not (tmp_path / "no").exists()
 

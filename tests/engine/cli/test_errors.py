@@ -116,6 +116,8 @@ def test_no_such_document(shop: Path) -> None:
 
 def test_catalog_missing(shop: Path, serving: Callable[..., Outcome]) -> None:
     serving("index", "nowhere.jsonl", cwd=shop).fails(2, "nowhere.jsonl", "no such file")
+    serving("index", "catalog.jsonl/x", cwd=shop).fails(2, "catalog.jsonl/x", "no such file")
+    serving("index", ".", cwd=shop).fails(2, "is a directory")
 
 
 def test_model_missing(copy: Path, serving: Callable[..., Outcome]) -> None:
@@ -123,6 +125,8 @@ def test_model_missing(copy: Path, serving: Callable[..., Outcome]) -> None:
     outcome = serving("index", "catalog.jsonl", "--model", "./no/model", cwd=copy)
     outcome.fails(2, "./no/model")
     serving("encode", "x", "--model", "./no/model", cwd=copy).fails(2, "./no/model")
+    file = serving("encode", "x", "--model", "catalog.jsonl", cwd=copy)
+    file.fails(2, "'catalog.jsonl' is a file")
     assert content(copy) == before
 
 
@@ -162,9 +166,9 @@ def test_second_writer(copy: Path, serving: Callable[..., Outcome]) -> None:
 
 
 def test_places_that_cannot_be_written_to(shop: Path, serving: Callable[..., Outcome]) -> None:
-    serving("index", "catalog.jsonl", "--index", "catalog.jsonl", cwd=shop).fails(1, "is a file")
+    serving("index", "catalog.jsonl", "--index", "catalog.jsonl", cwd=shop).fails(2, "is a file")
     beneath = serving("index", "catalog.jsonl", "--index", "catalog.jsonl/in", cwd=shop)
-    beneath.fails(1, "cannot be created")
+    beneath.fails(2, "cannot be created")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, where nobody can make a folder")

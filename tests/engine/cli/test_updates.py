@@ -54,7 +54,9 @@ def test_delete_refuses_what_makes_no_sense(copy: Path, serving: Serving) -> Non
     serving("delete", "S1", "--index", "nowhere", cwd=copy).fails(2, "no index at")
     assert not (copy / "nowhere").exists()
     serving("delete", "--ids", "missing.txt", cwd=copy).fails(2, "missing.txt", "No such file")
-    serving("delete", "--ids", ".", cwd=copy).fails(1, "cannot be read")
+    serving("delete", "--ids", ".", cwd=copy).fails(2, "cannot be read", "directory")
+    beneath = "catalog.jsonl/ids"
+    serving("delete", "--ids", beneath, cwd=copy).fails(2, beneath, "cannot be read")
     serving("delete", "S1", "nobody", "no", "--strict", cwd=copy).fails(
         1, "'nobody' and 1 more", "nothing was deleted"
     )

@@ -93,6 +93,7 @@ def test_missing_directory_empty(tmp_path: Path) -> None:
     packed.write_bytes(gzip.compress(b""))
     cases: list[tuple[str | Path, str]] = [
         (tmp_path / "absent.jsonl", "no such file"),
+        (good / "beneath.jsonl", "no such file"),
         (tmp_path, "is a directory"),
         (blank, "is empty"),
         (packed, "is empty"),

@@ -81,6 +81,9 @@ def test_a_line_without_a_tab(tmp_path: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputNotFoundError, match="there is no file"):
         read(tmp_path / "nothing.jsonl")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputNotFoundError, match="there is no file"):
+        read(tmp_path / "file" / "pairs.jsonl")
     with pytest.raises(UsageError, match="is a folder: name its files"):
         read(tmp_path)
     with pytest.raises(UsageError, match=r"not from \.csv"):

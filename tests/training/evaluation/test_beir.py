@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import CatalogError
+from engine.errors import CatalogError, InputNotFoundError
 from tests.training.evaluation.small_collections import (
     CORPUS,
     JUDGMENTS,
@@ -126,5 +126,7 @@ def test_no_such_collection(tmp_path: Path) -> None:
     with pytest.raises(CatalogError, match="there is no collection"):
         load_collection(tmp_path / "NanoMSMARCO")
     file = write(tmp_path / "file", "text")
-    with pytest.raises(CatalogError, match="there is no folder"):
+    with pytest.raises(CatalogError, match="file is a file: name the folder"):
         load_collection(file)
+    with pytest.raises(InputNotFoundError, match="there is no folder"):
+        read_beir(tmp_path / "nowhere")
