@@ -55,6 +55,11 @@ def replace_file(target: Path, write: Callable[[Path], None]) -> None:
         new.unlink(missing_ok=True)
 
 
+def remove_unfinished(target: Path) -> None:
+    """Remove what a `replace_file` that was killed left beside `target`."""
+    _beside(target, "new").unlink(missing_ok=True)
+
+
 def _beside(target: Path, suffix: str) -> Path:
     return target.with_name(f".{target.name}.{suffix}")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, UsageError
-from training.atomic_directory import recover_directory, replace_file
+from training.atomic_directory import recover_directory, remove_unfinished, replace_file
 
 _MOST_DIFFERENCES = 3
 
@@ -105,6 +105,7 @@ class RunDirectory:
     def _begin(self, identity: dict[str, Any], restart: bool) -> str:
         self.root.mkdir(parents=True, exist_ok=True)
         recover_directory(self.model)
+        remove_unfinished(self.checkpoint)
         state = None if restart else self._state()
         differences = [] if state is None else list(_differences(state["identity"], identity))
         if state is not None and differences and self._came_to_nothing(state):

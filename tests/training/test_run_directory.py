@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import EngineError, UsageError
+from training.atomic_directory import replace_file
 from training.run_directory import RunDirectory
 
 IDENTITY = {"recipe": {"seed": 1, "optimizer": {"learning_rate": 1e-4}}, "data": ["a"]}
@@ -24,6 +25,26 @@ def test_the_life_of_a_run(tmp_path: Path) -> None:
     run.finish()
     assert not run.checkpoint.exists()
     assert run.begin(IDENTITY, restart=False) == "finished"
+
+
+def test_half_a_checkpoint_of_a_killed_run_is_removed_and_the_one_before_stays(
+    tmp_path: Path,
+) -> None:
+    run = RunDirectory(tmp_path)
+    run.begin(IDENTITY, restart=False)
+    run.checkpoint.write_text("whole")
+    with pytest.raises(KeyboardInterrupt):
+        replace_file(run.checkpoint, _interrupted)
+    half = tmp_path / f".{run.checkpoint.name}.new"
+    half.write_text("half")  # what is left where not even `finally` is reached
+    assert run.begin(IDENTITY, restart=False) == "unfinished"
+    assert not half.exists()
+    assert run.checkpoint.read_text() == "whole"
+
+
+def _interrupted(new: Path) -> None:
+    new.write_text("half")
+    raise KeyboardInterrupt
 
 
 def test_another_run_is_refused_with_what_differs(tmp_path: Path) -> None:

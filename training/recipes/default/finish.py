@@ -42,11 +42,13 @@ _SMALL_WORDS = (
 @click.command()
 @click.option("--model", type=_DIRECTORY, required=True, help="Folder of the trained model.")
 @click.option("--start", type=_DIRECTORY, required=True, help="Folder of the model it began as.")
-@click.option("--output", type=click.Path(path_type=Path), required=True)
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="New folder.")
 def main(model: Path, start: Path, output: Path) -> None:
     """Write the embedded default model: the trained one, averaged, taught and weighed."""
     if output.exists():
-        raise click.BadParameter(f"{output} is there already: name a new folder")
+        raise click.BadParameter(
+            f"{output} is there already: name a new folder", param_hint="--output"
+        )
     recipe = read_recipe(str(Path(__file__).with_name("recipe.toml")))
     words = read_words()
     limit = recipe.max_active_dims or None
@@ -67,7 +69,10 @@ def main(model: Path, start: Path, output: Path) -> None:
     def write(directory: Path) -> None:
         write_model(taught, directory, dtype=recipe.save_dtype, max_active_dims=limit)
 
-    replace_directory(output, write)
+    try:
+        replace_directory(output, write)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     assert taught.expansion is not None
     known, new = taught.expansion.words, taught.vocabulary_size - before
     click.echo(f"{known:,} of {len(words):,} words, {new:,} of them new: {output}")

@@ -97,6 +97,13 @@ def test_another_model_as_the_start_is_refused(tmp_path: Path, trained: Path) ->
     assert not (tmp_path / "done").exists()
 
 
+def test_an_output_that_cannot_be_made_is_told(tmp_path: Path, trained: Path) -> None:
+    (tmp_path / "file").touch()
+    result = finish(trained, tmp_path / "file" / "x")
+    assert result.exit_code == 1
+    assert "cannot be written" in result.output
+
+
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path, trained: Path) -> None:
     before = (trained / "modules.json").read_bytes()
     result = finish(trained, trained)
