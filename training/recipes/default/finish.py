@@ -54,6 +54,8 @@ def main(model: Path, start: Path, output: Path) -> None:
     limit = recipe.max_active_dims or None
     try:
         trained = load_trainable(str(model), max_length=recipe.max_length)
+        if trained.expansion is not None:
+            raise click.BadParameter(f"{model} is finished already", param_hint="--model")
         _average(trained, load_trainable(str(start)))
         before = trained.vocabulary_size
         with warnings.catch_warnings():  # of forms that the count below tells of

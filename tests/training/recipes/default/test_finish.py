@@ -97,6 +97,13 @@ def test_another_model_as_the_start_is_refused(tmp_path: Path, trained: Path) ->
     assert not (tmp_path / "done").exists()
 
 
+def test_a_finished_model_is_not_finished_again(tmp_path: Path, trained: Path) -> None:
+    assert finish(trained, tmp_path / "done").exit_code == 0
+    result = finish(tmp_path / "done", tmp_path / "twice")
+    assert result.exit_code == 2
+    assert "finished already" in result.output
+
+
 def test_an_output_that_cannot_be_made_is_told(tmp_path: Path, trained: Path) -> None:
     (tmp_path / "file").touch()
     result = finish(trained, tmp_path / "file" / "x")
