@@ -190,7 +190,8 @@ class CatalogRun:
     def _encode(self, fresh: list[CatalogRecord]) -> None:
         if isinstance(self.model, ModelChoice):
             started = time.perf_counter()
-            self.model = self.model.load(self._writer.model)
+            record = self._writer.model
+            self.model = self.model.load(None if record is None else record.name)
             self._writer.use_model(self.model)
             self._begun += time.perf_counter() - started
         for begin in range(0, len(fresh), _ENCODED_AT_ONCE):

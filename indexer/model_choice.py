@@ -37,28 +37,27 @@ class ModelChoice:
         except OSError:
             return False
 
-    def load(self, record: ModelRecord | None) -> SparseModel:
+    def load(self, recorded: str | None) -> SparseModel:
         """Load the model.
 
         Args:
-            record: what the index knows of its model; None for a new index.
+            recorded: the name of the model that the index was built with; None for a new index.
 
         Raises:
             ModelError: it is missing, incomplete or of a kind that cannot be loaded.
         """
         from indexer.model import SparseModel
 
-        name = self.name
-        if name is None and record is not None:
-            name = record.name
+        name = recorded if self.name is None else self.name
         try:
             return SparseModel.load(
                 name, device=self.device, trust_remote_code=self.trust_remote_code
             )
         except ModelError as error:
-            if self.name is not None or record is None:
+            if self.name is not None or recorded is None:
                 raise
+            # Nobody named it here: that it is gone is no wrong usage.
             raise ModelError(
-                f"the index was built with the model {record.name}, which cannot be loaded: say "
+                f"the index was built with the model {recorded}, which cannot be loaded: say "
                 f"with --model where it is now ({error})"
             ) from error

@@ -136,6 +136,6 @@ def settle_model(
     if isinstance(model, ModelChoice):
         if record is not None and model.names(record):
             return model
-        model = model.load(record)
+        model = model.load(None if record is None else record.name)
     writer.use_model(model)
     return model

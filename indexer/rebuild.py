@@ -21,7 +21,6 @@ from engine.errors import (
 )
 from engine.storage.index_folder import DATA_FILE, REBUILD_FOLDER, remove_staged, replace_data_file
 from engine.storage.lmdb_handle import LOCK_FILE_BYTES
-from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
 from engine.storage.writer_lock import writer_lock
 from indexer.catalog import CatalogReader, RejectReason
@@ -92,7 +91,7 @@ def rebuild_index(
 def _load(model: SparseModel | ModelChoice, path: Path) -> SparseModel:
     if not isinstance(model, ModelChoice):
         return model
-    record: ModelRecord | None = None
+    recorded: str | None = None
     if model.name is None:
         try:
             snapshot = Snapshot(path)
@@ -105,9 +104,10 @@ def _load(model: SparseModel | ModelChoice, path: Path) -> SparseModel:
                 f"which model the index was built with cannot be read ({why}); name one with "
                 "--model"
             ) from error
-        record = snapshot.manifest.model
+        if snapshot.manifest.model is not None:
+            recorded = snapshot.manifest.model.name
         snapshot.close()
-    return model.load(record)
+    return model.load(recorded)
 
 
 def _staged_writer(staged: Path, model: SparseModel) -> IndexWriter:

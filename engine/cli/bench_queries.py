@@ -16,8 +16,8 @@ from engine import SearchEngine
 from engine.cli.hits import headline
 from engine.cli.query_lines import QueryLine, read_query_lines
 from engine.document_sample import sample_documents
-from engine.errors import EngineError, InputNotFoundError, UsageError
-from engine.named_files import NO_FILE_THERE
+from engine.errors import EngineError, UsageError
+from engine.named_files import reading_error
 from engine.query_input import checked_text
 
 _TEXT_FIELDS = ("text", "query")
@@ -74,7 +74,7 @@ def _opened(path: Path, name: str) -> Iterator[BinaryIO]:
 
 def _unreadable(name: str, error: Exception) -> EngineError:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else EngineError
+    kind = reading_error(error, EngineError)
     return kind(f"{name} cannot be read: {reason}")
 
 

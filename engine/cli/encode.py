@@ -11,7 +11,7 @@ import click
 from engine.cli.examples import WithExamples
 from engine.cli.extras import needs_extra
 from engine.cli.options import Text, index_was_named, model_option, shared_options
-from engine.errors import IndexNotFoundError, ModelError, UsageError
+from engine.errors import IndexNotFoundError, UsageError
 
 if TYPE_CHECKING:
     from engine import SearchEngine
@@ -94,17 +94,9 @@ def _encode(
                 f"{index_path} was written from vectors without a model; name one with --model"
             )
     with needs_extra("indexer"):
-        from indexer.model import SparseModel
-    try:
-        model = SparseModel.load(model_name or recorded)
-    except ModelError as error:
-        if recorded is None:
-            raise
-        # Nobody named it here: that it is gone is no wrong usage.
-        raise ModelError(
-            f"the model {recorded} of the index cannot be loaded: say with --model where it is now "
-            f"({error})"
-        ) from error
+        from indexer.model_choice import ModelChoice
+
+        model = ModelChoice(model_name or None).load(recorded)
     return _query(model, text) if side == "query" else _document(model, text)
 
 

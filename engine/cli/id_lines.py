@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from engine.errors import CatalogError, InputNotFoundError, UsageError
-from engine.named_files import NO_FILE_THERE
+from engine.errors import CatalogError, UsageError
+from engine.named_files import reading_error
 
 _BOM = b"\xef\xbb\xbf"
 # An id has at most 65,535 bytes; what is longer is no list of ids.
@@ -30,7 +30,7 @@ def read_ids(file: Path) -> list[str]:
         with file.open("rb") as stream:
             return _ids(stream, str(file))
     except OSError as error:
-        kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else CatalogError
+        kind = reading_error(error, CatalogError)
         raise kind(f"{file}: the ids cannot be read: {error.strerror}") from error
 
 

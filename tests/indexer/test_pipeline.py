@@ -18,7 +18,6 @@ from engine import (
     ModelMismatchError,
     SearchEngine,
 )
-from engine.storage.manifest import ModelRecord
 from engine.storage.snapshot import Snapshot
 from engine.storage.unfinished_run import UnfinishedRun
 from indexer import IndexWriter, SparseModel, catalog_run, catalog_windows, index_catalog
@@ -103,7 +102,7 @@ def unfinished(index: Path) -> tuple[UnfinishedRun, ...]:
 
 
 class Forbidden(ModelChoice):
-    def load(self, record: ModelRecord | None) -> SparseModel:
+    def load(self, recorded: str | None) -> SparseModel:
         raise AssertionError("the model was loaded")
 
 

@@ -22,6 +22,7 @@ from engine.errors import EngineError
 from indexer.model import SparseModel
 from tests.engine.cli.commands import ROOT, environment
 from tests.indexer.model.tiny_models import write_model
+from tests.signalled_process import signal_at
 from tests.training.tiny_runs import PAIRS, write_collection, write_pairs, write_rows
 from training.checkpoint import read_checkpoint
 from training.configuration import (
@@ -143,16 +144,8 @@ def run_until(step: int, number: signal.Signals, file: Path, output: Path) -> tu
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                if line == f"step {step}\n":
-                    process.send_signal(number)
-                    break
-            # Closes the input, for which the worker waits: no run is too fast for the signal.
-            _, said = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        # The worker waits for the end of its input: no run is too fast for the signal.
+        _, said = signal_at(f"step {step}\n", number, process, process.stdout)
     return process.returncode, said
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.errors import CatalogError, InputNotFoundError
-from engine.named_files import NO_FILE_THERE
+from engine.errors import CatalogError
+from engine.named_files import reading_error
 from engine.query_input import MAX_QUERY_CHARACTERS
 from indexer.catalog.json_lines import parse_object
 from indexer.catalog.lines import read_lines
@@ -115,5 +115,5 @@ def read_text_lines(path: Path) -> Iterator[TextLine]:
                 if text.strip():
                     yield TextLine(where, text)
     except OSError as error:
-        kind = InputNotFoundError if isinstance(error, NO_FILE_THERE) else CatalogError
+        kind = reading_error(error, CatalogError)
         raise kind(f"{path} cannot be read: {error.strerror or error}") from error

@@ -33,7 +33,7 @@ Lexicon = Mapping[str, Sequence[str]]
 _SHARE = 1.0
 _DECAY = 0.5
 _TRANSLATIONS = 12  # of a word; further ones would have a share of nothing
-WORD_ENDINGS = ("s", "es", "a", "o", "as", "os")  # of Spanish plurals and genders
+_ENDINGS = ("s", "es", "a", "o", "as", "os")  # of Spanish plurals and genders
 _SHORTEST_NEW = 5
 # How much below the median the output bias of new words is: their rows were never trained, and are
 # to be predicted where the word itself stands, but not wherever something is a little like it.
@@ -130,11 +130,18 @@ def _sort_out(words: Lexicon, tokenizer: Tokenizer) -> tuple[list[str], dict[str
     return sorted(new), left
 
 
+def entry_of_form(pieces: Sequence[str]) -> str | None:
+    """Return the entry of which a word is another form: "model" of "modelo" (model, ##o)."""
+    if len(pieces) == 2 and pieces[1].removeprefix("##") in _ENDINGS:
+        return pieces[0]
+    return None
+
+
 def _stem(word: str, pieces: Sequence[str], new: Collection[str]) -> str | None:
     """Return what `word` is a form of: an entry, or one of the `new` words."""
-    if len(pieces) == 2 and pieces[1].removeprefix("##") in WORD_ENDINGS:
-        return pieces[0]
-    stems = (word.removesuffix(ending) for ending in WORD_ENDINGS if word.endswith(ending))
+    if (entry := entry_of_form(pieces)) is not None:
+        return entry
+    stems = (word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending))
     return next((stem for stem in stems if stem in new), None)
 
 

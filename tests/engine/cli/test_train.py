@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.cli.commands import Outcome, command, environment
 from tests.indexer.model.tiny_models import write_model
+from tests.signalled_process import signal_at
 from tests.training.tiny_runs import write_collection, write_masked_lm, write_pairs
 from training.checkpoint import read_checkpoint
 
@@ -77,15 +78,7 @@ def test_an_interruption_says_where_it_stopped(folder: Path) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if line.startswith("step 10 of 100,000"):
-                    process.send_signal(signal.SIGINT)
-                    break
-            out, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+        out, err = signal_at("step 10 of 100,000", signal.SIGINT, process, process.stderr)
     assert (process.returncode, out) == (130, ""), err
     step = read_checkpoint(folder / "run" / "checkpoint.pt")["step"]
     last = f"stopped after step {step:,} of 100,000; the same command again goes on from there"

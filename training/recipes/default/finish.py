@@ -19,7 +19,7 @@ import torch
 
 from engine.errors import EngineError, UsageError
 from training.atomic_directory import replace_directory
-from training.model.lexicon import WORD_ENDINGS, teach
+from training.model.lexicon import entry_of_form, teach
 from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.model.trainable import TrainableSparseModel
@@ -102,12 +102,13 @@ def _weaken(model: TrainableSparseModel, words: Collection[str], share: float) -
 
     Of a word that is an entry with another ending ("modelo": model, ##o) it is the entry.
     """
+    vocabulary = model.tokenizer.get_vocab()
     entries = set()
     for word in words:
-        ids = model.tokenizer.encode(word, add_special_tokens=False)
-        ending = model.tokenizer.convert_ids_to_tokens(ids)[-1].removeprefix("##")
-        if len(ids) == 1 or (len(ids) == 2 and ending in WORD_ENDINGS):
-            entries.add(ids[0])
+        pieces = model.tokenizer.tokenize(word)
+        entry = pieces[0] if len(pieces) == 1 else entry_of_form(pieces)
+        if entry is not None:
+            entries.add(vocabulary[entry])
     with torch.no_grad():
         model.static_weights[sorted(entries)] *= share
 
