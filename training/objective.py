@@ -14,6 +14,7 @@ from training.losses.bag_of_words import bag_of_words_loss
 from training.losses.distillation import kl_loss, margin_mse_loss
 from training.losses.ranking import ranking_loss
 from training.losses.regularization import flops
+from training.model.shares_of_words import SharesOfWords, expanded
 from training.model.trainable import TrainableSparseModel
 from training.teacher import DenseTeacher
 
@@ -34,7 +35,11 @@ class BatchLosses:
 
 
 class Objective:
-    """Computes the losses of a recipe."""
+    """Computes the losses of a recipe.
+
+    Scores are with the model's document expansion; the regularizer and the bag of words are of
+    what the encoder gives by itself.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Objective:
         self._model = model
         self._dtype = dtype
         self._teacher = teacher
+        self._shares = None if model.expansion is None else SharesOfWords(model.expansion)
 
     def __call__(
         self, rows: Sequence[Row], generator: np.random.Generator, ramp: float
@@ -60,7 +66,11 @@ class Objective:
         batch = _Batch(rows, self._recipe.negatives, generator)
         query_ids = self._model.query_tokens([row.example.query for row in rows])
         columns = _Columns(
-            query_ids, self._model.vocabulary_size, self._recipe.sampled_vocabulary, generator
+            query_ids,
+            self._model.vocabulary_size,
+            self._recipe.sampled_vocabulary,
+            generator,
+            self._shares,
         )
         device = self._model.device
         vocabulary = None if columns.all is None else torch.from_numpy(columns.all).to(device)
@@ -74,7 +84,11 @@ class Objective:
         presence = torch.from_numpy(columns.presence(query_ids)).to(device)
         tokens = torch.from_numpy(columns.query_tokens).to(device)
         queries = presence * self._model.query_weights()[tokens]
-        scores = queries @ documents[:, of_queries].T
+        found = documents[:, of_queries]
+        if columns.shares is not None:
+            givers = documents[:, torch.from_numpy(columns.of_givers).to(device)]
+            found = expanded(found, givers, torch.from_numpy(columns.shares).to(device))
+        scores = queries @ found.T
 
         parts: dict[str, torch.Tensor] = {}
         weights = {"flops": losses.flops * ramp}
@@ -187,8 +201,11 @@ class _Columns:
 
     Attributes:
         query_tokens: (Q,) int64, ascending, all tokens of the batch's queries.
-        all: (W,) int64, these and then random others; None for the whole vocabulary.
+        all: (W,) int64, these, the words that give them weight and then random others; None for
+            the whole vocabulary.
         of_queries: (Q,) int64, where the query tokens are among the columns.
+        of_givers: (G,) int64, where the words that give them weight are.
+        shares: (G, Q) float32, what they give; None where the model has no expansion.
         times: (W,) float32, how many entries of the vocabulary a column stands for, or None.
     """
 
@@ -198,21 +215,28 @@ class _Columns:
         vocabulary_size: int,
         sampled: int,
         generator: np.random.Generator,
+        shares: SharesOfWords | None,
     ) -> None:
         self.query_tokens = np.unique(np.concatenate(list(query_ids)))
         self.all: np.ndarray | None = None
         self.times: np.ndarray | None = None
         self.of_queries = self.query_tokens
-        others = vocabulary_size - len(self.query_tokens)
+        self.of_givers = np.empty(0, dtype=np.int64)
+        self.shares: np.ndarray | None = None
+        if shares is not None:
+            self.of_givers, self.shares = shares.of(self.query_tokens)
+        needed = np.union1d(self.query_tokens, self.of_givers)
+        others = vocabulary_size - len(needed)
         if not sampled or sampled >= others:
             return
         rest = np.ones(vocabulary_size, dtype=np.bool_)
-        rest[self.query_tokens] = False
+        rest[needed] = False
         drawn = generator.choice(np.flatnonzero(rest), sampled, replace=False)
-        self.all = np.concatenate([self.query_tokens, drawn])
-        self.of_queries = np.arange(len(self.query_tokens))
+        self.all = np.concatenate([needed, drawn])
+        self.of_queries = np.searchsorted(needed, self.query_tokens)
+        self.of_givers = np.searchsorted(needed, self.of_givers)
         self.times = np.ones(len(self.all), dtype=np.float32)
-        self.times[len(self.query_tokens) :] = others / sampled
+        self.times[len(needed) :] = others / sampled
 
     def presence(self, query_ids: Sequence[np.ndarray]) -> np.ndarray:
         """Return 1 where a query has a token: (queries, Q) float32."""

@@ -25,13 +25,13 @@ class DocumentExpansionModule(Module):
     def forward(self, features: dict[str, Any], **_: Any) -> dict[str, Any]:
         """Expand `features["sentence_embedding"]`, (n, V) of any floating type, which stays.
 
-        Raises `RuntimeError` where a gradient is asked for: a model is trained, and then taught.
+        Raises `RuntimeError` where a gradient is asked for: it computes in NumPy and SciPy.
         """
         vectors = features["sentence_embedding"]
         if vectors.requires_grad:
             raise RuntimeError(
-                "a document expansion has no gradient: train the model without it "
-                "(`engine train` does), or encode under torch.no_grad()"
+                "a document expansion has no gradient here: train the model with `engine train`, "
+                "or encode under torch.no_grad()"
             )
         expanded = self.expansion(csr_matrix(vectors.float().cpu().numpy()))
         features["sentence_embedding"] = torch.from_numpy(expanded.toarray()).to(vectors)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from transformers.utils import logging
 
+from indexer.model import SparseModel
 from tests.training.tiny_runs import EXAMPLES, sparse_model
 from training.configuration import Losses, Recipe, Source
 from training.data.example import Example
 from training.data.mixture import Row
+from training.model.lexicon import teach
 from training.model.saving import write_model as save
 from training.objective import Objective
 from training.recipe_file import read_recipe
@@ -151,6 +153,36 @@ def test_a_sampled_vocabulary_changes_the_flops_estimate_only(tmp_path: Path) ->
         assert one.parts["ranking"] == pytest.approx(whole.parts["ranking"], abs=1e-5)
         assert one.parts["bag_of_words"] == pytest.approx(whole.parts["bag_of_words"], abs=1e-5)
         assert one.zero_share == whole.zero_share
+    mean = np.mean([one.parts["flops"] for one in sampled])
+    assert mean == pytest.approx(whole.parts["flops"], rel=0.1)
+
+
+LEXICON = {"algodon": ("cotton",), "sabana": ("sheet", "queen"), "funda": ("case",)}
+
+
+def test_a_taught_model_is_trained_on_the_scores_that_it_gives(tmp_path: Path) -> None:
+    taught = teach(sparse_model(tmp_path / "model"), LEXICON)
+    save(taught, tmp_path / "taught")
+    found = losses_of(taught, Recipe(losses=ONLY_RANKING), EXAMPLES).parts["ranking"]
+    used = SparseModel.load(tmp_path / "taught", dtype="float32")
+    queries = used.encode_query([each.query for each in EXAMPLES])
+    documents = used.encode_document([each.document for each in EXAMPLES])
+    scores = torch.from_numpy((queries @ documents.T).toarray())
+    expected = torch.nn.functional.cross_entropy(scores, torch.arange(len(EXAMPLES)))
+    assert found == pytest.approx(expected.item(), abs=1e-4)
+    untaught = losses_of(sparse_model(tmp_path / "again"), Recipe(losses=ONLY_RANKING), EXAMPLES)
+    assert abs(found - untaught.parts["ranking"]) > 1e-3
+
+
+def test_a_sampled_vocabulary_holds_what_gives_weight(tmp_path: Path) -> None:
+    taught = teach(sparse_model(tmp_path / "model"), LEXICON)
+    examples = [each for each in EXAMPLES if "sabana" in each.query or "algodon" in each.query]
+    whole = losses_of(taught, Recipe(), examples)
+    sampled = [
+        losses_of(taught, Recipe(sampled_vocabulary=3), examples, seed=seed) for seed in range(200)
+    ]
+    for one in sampled:
+        assert one.parts["ranking"] == pytest.approx(whole.parts["ranking"], abs=1e-5)
     mean = np.mean([one.parts["flops"] for one in sampled])
     assert mean == pytest.approx(whole.parts["flops"], rel=0.1)
 

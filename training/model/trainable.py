@@ -42,7 +42,7 @@ class TrainableSparseModel(nn.Module):
         static_power: queries weigh their tokens by the product to this power once the model is
             saved; in training by the product.
         max_length: longest document in tokens, special tokens included.
-        expansion: document expansion of the model, kept as it is: training is without it.
+        expansion: document expansion of the model; training is with it, and keeps it as it is.
     """
 
     static_multiplier: torch.Tensor

@@ -114,9 +114,11 @@ def read_weak_words() -> frozenset[str]:
     Some are English too ("color", "material"), and as one entry of the vocabulary the same word.
 
     Forms of verbs say what it does rather than what it is ("cortar"), names of properties which of
-    them is asked for rather than its value ("color", "marca").
+    them is asked for rather than its value ("color", "marca"); general words fit most products
+    ("pieza", "superficie", "nuevo", "debajo").
     """
-    files = (_GLOSSARY / "verbs.txt", _GLOSSARY / "property_names.txt")
+    names = ("verbs", "property_names", "general_words")
+    files = [_GLOSSARY / f"{name}.txt" for name in names]
     return frozenset(" ".join(file.read_text(encoding="utf-8") for file in files).split())
 
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from indexer.model import SparseModel
 from indexer.model.source import find_model_directory
 from tests.training.tiny_runs import sparse_model
+from training.model.lexicon import teach
 from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.recipes.default.alignment import words
@@ -57,24 +58,27 @@ def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: P
 
 def test_weak_words_are_words_as_the_tokenizer_sees_them() -> None:
     weak = read_weak_words()
-    assert {"cortar", "colgar", "color", "marca"} <= weak
+    assert {"cortar", "colgar", "color", "marca", "pieza", "superficie", "debajo"} <= weak
     assert all(words(word) == [word] for word in weak)
 
 
-def test_weak_words_lose_a_part_of_their_weight_and_no_others_do(
+@pytest.mark.filterwarnings("ignore:not taught")
+def test_weak_words_small_words_and_pieces_have_their_shares_and_all_others_the_whole(
     tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taught = {}
-    for name, words_ in (("whole", ()), ("weak", ("Queen", "case queen"))):
-        monkeypatch.setattr("training.recipes.default.finish.read_weak_words", lambda w=words_: w)
-        assert finish(trained, tmp_path / name).exit_code == 0
-        taught[name] = load_trainable(str(tmp_path / name))
-    whole, weak = (taught[name].final_query_weights() for name in ("whole", "weak"))
-    queen = taught["weak"].tokenizer.get_vocab()["queen"]
-    assert whole[queen] > 0
-    assert weak[queen] == pytest.approx(0.6 * whole[queen])
-    others = [at for at in range(len(whole)) if at != queen]
-    assert weak[others].tolist() == whole[others].tolist()
+    place = "training.recipes.default.finish."
+    monkeypatch.setattr(place + "read_weak_words", lambda: ["Queen", "case queen"])
+    monkeypatch.setattr(place + "_SMALL_WORDS", ["phone"])
+    assert finish(trained, tmp_path / "done").exit_code == 0
+    done = load_trainable(str(tmp_path / "done"))
+    before = teach(load_trainable(str(trained)), read_words()).final_query_weights()
+    entries = done.tokenizer.convert_ids_to_tokens(range(len(before)))
+    assert any(entry.startswith("##") for entry in entries)
+    shares = {"queen": 0.4, "phone": 0.5}
+    for entry, old, new in zip(entries, before, done.final_query_weights(), strict=True):
+        share = 0.5 if entry.startswith("##") else shares.get(entry, 1.0)
+        assert old > 0
+        assert new.item() == pytest.approx(share * old.item()), entry
 
 
 def test_the_encoder_goes_a_fifth_of_the_way_back_to_its_start(
