@@ -29,7 +29,8 @@ from training.recipe_file import read_recipe
 from training.recipes.default.sources import read_weak_words, read_words
 
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
-# The second was measured on dev queries, the others on msmarco-5000 and the examples too.
+# The share of weak words was measured on dev queries, the others on msmarco-5000 and the examples
+# too.
 _SHARE_OF_START = 0.2
 _SHARE_OF_WEAK_WORDS = 0.4
 _SHARE_OF_SMALL_WORDS = 0.5
