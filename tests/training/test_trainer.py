@@ -187,22 +187,23 @@ def test_an_interrupted_run_loses_no_step(
     tmp_path: Path, recipe: Recipe, number: signal.Signals
 ) -> None:
     # Enough steps to stop in the midst of them, and no checkpoint but that of the interruption.
-    recipe = replace(recipe, steps=60, checkpoints=Checkpoints())
+    # More would let rounding, which differs from run to run on some processors, grow too large.
+    recipe = replace(recipe, steps=24, checkpoints=Checkpoints())
     file = write_recipe(tmp_path / "recipe.toml", recipe)
     output = tmp_path / "interrupted"
     code, said = run_until(10, number, file, output)
     assert code == -number, said
     assert not (output / "model").exists()
     at = read_checkpoint(output / "checkpoint.pt")["step"]
-    assert 10 <= at < 60
-    assert f"stopped after step {at} of 60; the same command again goes on from there" in said
+    assert 10 <= at < 24
+    assert f"stopped after step {at} of 24; the same command again goes on from there" in said
     assert_goes_on(recipe, output, at)
 
 
 def test_a_taught_model_goes_on_with_its_expansion(tmp_path: Path, recipe: Recipe) -> None:
     taught = teach(load_trainable(recipe.model), {"algodon": ["cotton"], "colcha": ["sheet"]})
     save(taught, tmp_path / "taught")
-    recipe = replace(recipe, model=str(tmp_path / "taught"), steps=60, checkpoints=Checkpoints())
+    recipe = replace(recipe, model=str(tmp_path / "taught"), steps=24, checkpoints=Checkpoints())
     output = tmp_path / "interrupted"
     file = write_recipe(tmp_path / "recipe.toml", recipe)
     code, said = run_until(10, signal.SIGINT, file, output)
