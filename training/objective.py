@@ -14,7 +14,7 @@ from training.losses.bag_of_words import bag_of_words_loss
 from training.losses.distillation import kl_loss, margin_mse_loss
 from training.losses.ranking import ranking_loss
 from training.losses.regularization import flops
-from training.model.shares_of_words import SharesOfWords, expanded
+from training.model.shares_of_words import Givers, SharesOfWords, expanded
 from training.model.trainable import TrainableSparseModel
 from training.teacher import DenseTeacher
 
@@ -85,9 +85,12 @@ class Objective:
         tokens = torch.from_numpy(columns.query_tokens).to(device)
         queries = presence * self._model.query_weights()[tokens]
         found = documents[:, of_queries]
-        if columns.shares is not None:
-            givers = documents[:, torch.from_numpy(columns.of_givers).to(device)]
-            found = expanded(found, givers, torch.from_numpy(columns.shares).to(device))
+        if columns.givers is not None:
+            of_words, groups, shares = (
+                torch.from_numpy(each).to(device)
+                for each in (columns.of_words, columns.givers.groups, columns.givers.shares)
+            )
+            found = expanded(found, documents[:, of_words], groups, shares)
         scores = queries @ found.T
 
         parts: dict[str, torch.Tensor] = {}
@@ -201,12 +204,12 @@ class _Columns:
 
     Attributes:
         query_tokens: (Q,) int64, ascending, all tokens of the batch's queries.
-        all: (W,) int64, these, the words that give them weight and then random others; None for
+        all: (C,) int64, these, the words that give them weight and then random others; None for
             the whole vocabulary.
         of_queries: (Q,) int64, where the query tokens are among the columns.
-        of_givers: (G,) int64, where the words that give them weight are.
-        shares: (G, Q) float32, what they give; None where the model has no expansion.
-        times: (W,) float32, how many entries of the vocabulary a column stands for, or None.
+        givers: what gives them weight; None where the model has no expansion.
+        of_words: (W,) int64, where the words of the givers are among the columns.
+        times: (C,) float32, how many entries of the vocabulary a column stands for, or None.
     """
 
     def __init__(
@@ -221,11 +224,12 @@ class _Columns:
         self.all: np.ndarray | None = None
         self.times: np.ndarray | None = None
         self.of_queries = self.query_tokens
-        self.of_givers = np.empty(0, dtype=np.int64)
-        self.shares: np.ndarray | None = None
+        self.givers: Givers | None = None
+        self.of_words = np.empty(0, dtype=np.int64)
         if shares is not None:
-            self.of_givers, self.shares = shares.of(self.query_tokens)
-        needed = np.union1d(self.query_tokens, self.of_givers)
+            self.givers = shares.of(self.query_tokens)
+            self.of_words = self.givers.words
+        needed = np.union1d(self.query_tokens, self.of_words)
         others = vocabulary_size - len(needed)
         if not sampled or sampled >= others:
             return
@@ -234,7 +238,7 @@ class _Columns:
         drawn = generator.choice(np.flatnonzero(rest), sampled, replace=False)
         self.all = np.concatenate([needed, drawn])
         self.of_queries = np.searchsorted(needed, self.query_tokens)
-        self.of_givers = np.searchsorted(needed, self.of_givers)
+        self.of_words = np.searchsorted(needed, self.of_words)
         self.times = np.ones(len(self.all), dtype=np.float32)
         self.times[len(needed) :] = others / sampled
 

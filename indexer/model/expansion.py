@@ -1,11 +1,15 @@
 """Document expansion: words that a document has weights for hand them on to words of like meaning.
 
 A weight is the logarithm of one more than an activation a (SPLADE's `log1p(relu(logit))`). A fixed
-sparse matrix P (V, V) turns a into a + a P, and the weight into the logarithm of that: added up as
+sparse matrix P turns a into a + g P, and the weight into the logarithm of that: added up as
 weights, words with several translations would get twice what a word can get from the encoder, and
-decide a query alone. Only words that P gives to change, and only they compete for the places that
-they have among the largest entries of a document: nothing else is pushed out, and a query of other
-words is answered as it was before.
+decide a query alone. What gives, g, are the activations of all words and those of phrases. A phrase
+has the least of its words', so that "garbage disposal" gives nothing to "triturador" where only one
+of the two is meant.
+
+Only words that P gives to change, and only they compete for the places that they have among the
+largest entries of a document: nothing else is pushed out, and a query of other words is answered as
+it was before.
 
 It is how a rare word that training hardly ever met, such as a Spanish trade word, is found all the
 same: it takes weight from its translations. In cross-language retrieval this is known as
@@ -17,14 +21,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
 
 from engine.errors import ModelError
 from indexer.model.csr_rows import largest_positions
@@ -36,23 +40,35 @@ CONFIG_FILE = "config.json"
 _SHARES_OF = "activations"
 
 
+def _no_phrases() -> np.ndarray:
+    return np.empty((0, 1), dtype=np.int64)
+
+
 @dataclass(frozen=True, eq=False)
 class DocumentExpansion:
     """The matrix P and how many entries a document keeps.
 
     Attributes:
-        weights: P, (V, V) float32 CSR: row is the word that gives, column the one that takes, the
-            entry the share of its activation.
+        weights: P, (V + N, V) float32 CSR: row is the word that gives, or behind the V words the
+            phrase, column the word that takes, the entry the share of its activation.
         limit: so many entries of a document are kept; None for all.
+        phrases: (N, K) int64, the words of each phrase; shorter ones repeat one of theirs.
     """
 
     weights: csr_matrix
     limit: int | None = None
+    phrases: np.ndarray = field(default_factory=_no_phrases)
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a limit below 1."""
+        """Raise `ValueError` for a limit below 1 or phrases that do not fit the matrix."""
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1, or None")
+        givers, words = self.weights.shape
+        if self.phrases.ndim != 2 or givers != words + len(self.phrases):
+            raise ValueError(
+                f"weights {self.weights.shape} and phrases {self.phrases.shape} do not fit: "
+                f"(V + N, V) and (N, K) are wanted"
+            )
 
     @property
     def words(self) -> int:
@@ -61,10 +77,14 @@ class DocumentExpansion:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of matrix, limit and of what the matrix holds shares."""
-        parts = (self.weights.indptr, self.weights.indices, self.weights.data)
-        kinds = (np.int64, np.int64, np.float32)
+        """SHA-256 (hex) of matrix, limit, phrases and of what the matrix holds shares."""
+        parts = [self.weights.indptr, self.weights.indices, self.weights.data]
+        kinds = [np.int64, np.int64, np.float32]
         digest = hashlib.sha256(f"{_SHARES_OF} {self.limit}".encode())
+        if len(self.phrases):
+            digest.update(f" {self.phrases.shape}".encode())
+            parts.append(self.phrases)
+            kinds.append(np.int64)
         for part, kind in zip(parts, kinds, strict=True):
             digest.update(part.astype(kind).tobytes())
         return digest.hexdigest()
@@ -100,8 +120,18 @@ class DocumentExpansion:
         activations = csr_matrix(vectors, dtype=np.float64)
         activations.data = np.expm1(activations.data)
         own = _chosen(activations, np.flatnonzero(self._takes[vectors.indices]))
-        taken = csr_matrix(own + activations @ self.weights.astype(np.float64))
+        taken = csr_matrix(own + self._givers(activations) @ self.weights.astype(np.float64))
         return csr_matrix((np.log1p(taken.data), taken.indices, taken.indptr), shape=taken.shape)
+
+    def _givers(self, activations: csr_matrix) -> csr_matrix:
+        """Return the activations (n, V) with those of the phrases behind them, (n, V + N)."""
+        if not len(self.phrases):
+            return activations
+        by_word = activations.tocsc()
+        least = by_word[:, self.phrases[:, 0]]
+        for words in self.phrases.T[1:]:
+            least = least.minimum(by_word[:, words])
+        return csr_matrix(hstack([activations, least], format="csr"))
 
     @cached_property
     def _takes(self) -> np.ndarray:
@@ -111,22 +141,22 @@ class DocumentExpansion:
         return takes
 
     def write(self, directory: Path) -> None:
-        """Write matrix, entry by entry in order of the rows, and limit to an existing directory."""
+        """Write matrix (entry by entry in order of the rows), phrases and limit to a directory."""
         entries = self.weights.tocoo()
         settings = {
-            "vocabulary_size": self.weights.shape[0],
+            "vocabulary_size": self.weights.shape[1],
             "limit": self.limit,
             "shares_of": _SHARES_OF,
         }
         (directory / CONFIG_FILE).write_text(json.dumps(settings, indent=4), encoding="utf-8")
-        save_file(
-            {
-                "sources": entries.row.astype(np.int32),
-                "targets": entries.col.astype(np.int32),
-                "weights": entries.data.astype(np.float32),
-            },
-            directory / WEIGHTS_FILE,
-        )
+        tensors = {
+            "sources": entries.row.astype(np.int32),
+            "targets": entries.col.astype(np.int32),
+            "weights": entries.data.astype(np.float32),
+        }
+        if len(self.phrases):
+            tensors["phrases"] = self.phrases.astype(np.int32)
+        save_file(tensors, directory / WEIGHTS_FILE)
 
 
 def _chosen(vectors: csr_matrix, positions: np.ndarray) -> csr_matrix:
@@ -152,12 +182,16 @@ def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     if missing:
         raise ModelError(f"{path} has no tensor called {missing[0]!r}: it holds no expansion")
     sources, targets, weights = (tensors[name] for name in ("sources", "targets", "weights"))
+    phrases = tensors.get("phrases", _no_phrases())
+    if phrases.ndim != 2 or not phrases.shape[1]:
+        raise ModelError(f"{path} holds phrases that are no table of words: the model is damaged")
     if not (sources.ndim == 1 and sources.shape == targets.shape == weights.shape):
         raise ModelError(f"{path} holds lists of unequal length: the model is damaged")
-    if not (np.issubdtype(sources.dtype, np.integer) and np.issubdtype(targets.dtype, np.integer)):
+    if not all(np.issubdtype(ids.dtype, np.integer) for ids in (sources, targets, phrases)):
         raise ModelError(f"{path} holds word ids that are no integers: the model is damaged")
-    for ids in (sources, targets):
-        if len(ids) and not (ids.min() >= 0 and ids.max() < vocabulary_size):
+    givers = vocabulary_size + len(phrases)
+    for ids, size in ((sources, givers), (targets, vocabulary_size), (phrases, vocabulary_size)):
+        if ids.size and not (ids.min() >= 0 and ids.max() < size):
             raise ModelError(
                 f"{path} names entries beyond the vocabulary of {vocabulary_size}: it belongs to "
                 "another model"
@@ -167,11 +201,10 @@ def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     values = weights.astype(np.float32)
     if not (np.isfinite(values).all() and (values > 0).all()):
         raise ModelError(f"{path} holds weights that are no positive numbers: it is damaged")
-    shape = (vocabulary_size, vocabulary_size)
-    matrix = csr_matrix((values, (sources, targets)), shape=shape)
+    matrix = csr_matrix((values, (sources, targets)), shape=(givers, vocabulary_size))
     if matrix.nnz != len(values):
         raise ModelError(f"{path} names a pair of words twice: the model is damaged")
-    return DocumentExpansion(matrix, limit)
+    return DocumentExpansion(matrix, limit, phrases.astype(np.int64))
 
 
 def _read_limit(path: Path, vocabulary_size: int) -> int | None:

@@ -9,8 +9,10 @@ vocabulary first: nothing but its translations need be known for that.
 from __future__ import annotations
 
 import copy
+import math
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,13 +27,19 @@ from indexer.model.expansion import DocumentExpansion
 from training.model.starting_point import add_words, usual_length, with_entries
 from training.model.trainable import TrainableSparseModel
 
-Lexicon = Mapping[str, Sequence[str]]
-"""Words with their translations, likeliest first."""
+Lexicon = Mapping[str, Sequence[str] | Mapping[str, float]]
+"""Words with their translations, likeliest first, or with the share that each gives."""
+
+_Shares = Mapping[str, Mapping[str, float]]  # words as the tokenizer sees them
+# By what gives, the entries of a word or a phrase, ascending, and by the entry that takes.
+_Entries = Mapping[tuple[tuple[int, ...], int], float]
 
 # The share that a word takes of the activation of its first translation, and of each further one in
-# proportion to the one before. Measured on dev queries: 0.7 to 1.5 and 0.3 to 0.7 are alike.
+# proportion to the one before. Measured on dev queries: 0.7 to 1.5 and 0.3 to 0.8 are alike.
 _SHARE = 1.0
 _DECAY = 0.5
+# A phrase has the least of the activations of its words, which are smaller than those of one word.
+_SHARE_OF_PHRASES = 1.5
 _TRANSLATIONS = 12  # of a word; further ones would have a share of nothing
 _ENDINGS = ("s", "es", "a", "o", "as", "os")  # of Spanish plurals and genders
 _SHORTEST_NEW = 5
@@ -40,18 +48,26 @@ _SHORTEST_NEW = 5
 _BIAS_BELOW_MEDIAN = 2.0
 
 
-def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel:
+def teach(
+    model: TrainableSparseModel, lexicon: Lexicon, *, add: bool = False
+) -> TrainableSparseModel:
     """Return `model` with an expansion that gives words the weight of their translations.
+
+    Of a list the first translation gives all of its activation, each further one half as much as
+    the one before, and a translation of several words or pieces, which has the least of their
+    activations, half as much again. A dict says how much each gives.
 
     A word that the tokenizer would split joins the vocabulary. Left as they are, and told by a
     warning, are those of them that are short, hold anything but letters, or are an entry with
     another ending ("sabanas", which its entry finds), and words of whose translations the model
-    knows none. Words of an earlier lexicon stay, unless they are taught anew.
+    knows none. Words of an earlier lexicon stay, unless they are taught anew; with `add` these keep
+    what they have too, and of two shares of one translation the larger one.
 
     The model given is changed, and must not be used any more: load it again for another lexicon.
 
     Raises:
-        UsageError: a word without translations, or that is none or more than one.
+        UsageError: a word without translations, or that is none or more than one; a share that is
+            no positive number.
         ModelError: words have to join the vocabulary of a model that is no BERT with a WordPiece
             tokenizer and a head that is tied to the embeddings.
     """
@@ -69,36 +85,59 @@ def teach(model: TrainableSparseModel, lexicon: Lexicon) -> TrainableSparseModel
         _check_growing(model)
         model = _with_words(model, tokenizer, {word: words[word] for word in new})
     taught = {word: words[word] for word in sorted(words) if word not in left}
-    model.expansion = _expansion(model, taught, tokenizer, earlier)
+    kept = {} if earlier is None else _entries(earlier)
+    if not add:
+        vocabulary = model.tokenizer.get_vocab()
+        anew = {vocabulary[word] for word in taught}
+        kept = {pair: share for pair, share in kept.items() if pair[1] not in anew}
+    model.expansion = _expansion(model, taught, tokenizer, kept)
     return model.eval()
 
 
-def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, list[str]]:
-    """Return the words in lower case without accents, with the translations that are known.
+def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, dict[str, float]]:
+    """Return the words in lower case without accents, with the shares of what is known.
 
     A word is no translation of itself.
     """
     if not isinstance(lexicon, Mapping) or not all(isinstance(word, str) for word in lexicon):
         raise UsageError("lexicon: words with lists of their translations are wanted, as a dict")
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, float]] = {}
     for word, translations in lexicon.items():
-        if (
-            isinstance(translations, str)
-            or not translations
-            or not all(isinstance(each, str) for each in translations)
-        ):
-            raise UsageError(
-                f"lexicon: {word!r} needs a list of at least one translation, likeliest first, "
-                f"not {translations!r}"
-            )
+        _check_translations(word, translations)
         seen = _seen(word, tokenizer)
         if not seen or any(character.isspace() for character in seen):
             raise UsageError(f"lexicon: {word!r} is not one word: only single words can be taught")
-        known = found.setdefault(seen, [])
-        for translation in (_seen(each, tokenizer) for each in translations):
-            if translation not in (seen, *known) and len(_ids(tokenizer, translation)):
-                known.append(translation)
+        shares = found.setdefault(seen, {})
+        for each in translations:
+            translation = _seen(each, tokenizer)
+            pieces = len(set(_ids(tokenizer, translation).tolist()))
+            if translation == seen or not pieces:
+                continue
+            if isinstance(translations, Mapping):
+                shares[translation] = max(translations[each], shares.get(translation, 0))
+            elif translation not in shares and len(shares) < _TRANSLATIONS:
+                share = _SHARE if pieces == 1 else _SHARE * _SHARE_OF_PHRASES
+                shares[translation] = share * _DECAY ** len(shares)
     return found
+
+
+def _check_translations(word: str, translations: object) -> None:
+    if isinstance(translations, Mapping):
+        for share in translations.values():
+            if not (isinstance(share, Real) and 0 < float(share) < math.inf):
+                raise UsageError(
+                    f"lexicon: {word!r} has a share of {share!r}: positive numbers are wanted"
+                )
+    if (
+        isinstance(translations, str)
+        or not isinstance(translations, Collection)
+        or not translations
+        or not all(isinstance(each, str) for each in translations)
+    ):
+        raise UsageError(
+            f"lexicon: {word!r} needs a list of at least one translation, likeliest first, or a "
+            f"dict of their shares, not {translations!r}"
+        )
 
 
 def _seen(text: str, tokenizer: Tokenizer) -> str:
@@ -106,7 +145,7 @@ def _seen(text: str, tokenizer: Tokenizer) -> str:
     return (normalizer.normalize_str(text) if normalizer else text).strip()
 
 
-def _sort_out(words: Lexicon, tokenizer: Tokenizer) -> tuple[list[str], dict[str, str]]:
+def _sort_out(words: _Shares, tokenizer: Tokenizer) -> tuple[list[str], dict[str, str]]:
     """Return the words that are to join the vocabulary, sorted, and why others are left out.
 
     The rest are entries of the vocabulary.
@@ -164,15 +203,15 @@ def _check_growing(model: TrainableSparseModel) -> None:
 
 
 def _with_words(
-    model: TrainableSparseModel, tokenizer: Tokenizer, words: Lexicon
+    model: TrainableSparseModel, tokenizer: Tokenizer, words: _Shares
 ) -> TrainableSparseModel:
-    """Add entries that begin as the mean of their translations."""
+    """Add entries that begin as the mean of their translations, each with its share."""
     embeddings = model.projection.weight.detach()
     weights = model.final_query_weights()
     rows, static = [], []
     for translations in words.values():
         ids = [_ids(tokenizer, each) for each in translations]
-        shares = torch.tensor([_DECAY**place for place in range(len(ids))])
+        shares = torch.tensor(list(translations.values()))
         means = torch.stack([embeddings[each].mean(dim=0) for each in ids])
         rows.append((shares / shares.sum()) @ means)
         heaviest = torch.stack([weights[each].max() for each in ids])
@@ -191,43 +230,52 @@ def _with_words(
         )
 
 
-def _extended(tokenizer: Any, words: Lexicon) -> Any:
+def _extended(tokenizer: Any, words: Iterable[str]) -> Any:
     """Return the transformers tokenizer with more entries behind its own."""
     extended = copy.deepcopy(tokenizer)
     extended._tokenizer = with_entries(extended.backend_tokenizer, words)
     return extended
 
 
+def _entries(expansion: DocumentExpansion) -> dict[tuple[tuple[int, ...], int], float]:
+    """Return the shares of an expansion."""
+    entries = expansion.weights.tocoo()
+    words = expansion.weights.shape[1]
+    phrases = [tuple(sorted(set(each))) for each in expansion.phrases.tolist()]
+    givers = [(row,) if row < words else phrases[row - words] for row in entries.row.tolist()]
+    pairs = zip(givers, entries.col.tolist(), strict=True)
+    return dict(zip(pairs, entries.data.tolist(), strict=True))
+
+
 def _expansion(
-    model: TrainableSparseModel,
-    lexicon: Lexicon,
-    tokenizer: Tokenizer,
-    earlier: DocumentExpansion | None,
+    model: TrainableSparseModel, lexicon: _Shares, tokenizer: Tokenizer, kept: _Entries
 ) -> DocumentExpansion:
+    """Return the expansion of a lexicon, beside the shares that are `kept`."""
     vocabulary = model.tokenizer.get_vocab()
-    sources: list[int] = []
-    targets: list[int] = []
-    shares: list[float] = []
-    if earlier is not None:  # words that are not taught anew keep what they have
-        entries = earlier.weights.tocoo()
-        kept = ~np.isin(entries.col, [vocabulary[word] for word in lexicon])
-        sources += entries.row[kept].tolist()
-        targets += entries.col[kept].tolist()
-        shares += entries.data[kept].tolist()
+    found: dict[tuple[tuple[int, ...], int], float] = {}
     for word, translations in lexicon.items():
         target = vocabulary[word]
-        for place, translation in enumerate(translations[:_TRANSLATIONS]):
-            ids = _ids(tokenizer, translation)
-            for source in ids.tolist():
-                if source != target:
-                    sources.append(source)
-                    targets.append(target)
-                    shares.append(_SHARE * _DECAY**place / len(ids))
+        for translation, share in translations.items():
+            if ids := set(_ids(tokenizer, translation).tolist()) - {target}:
+                pair = (tuple(sorted(ids)), target)
+                found[pair] = found.get(pair, 0.0) + share  # of two in the same words
+    for pair, share in kept.items():
+        found[pair] = max(share, found.get(pair, 0.0))
     size = model.vocabulary_size
-    values = np.array(shares, dtype=np.float32)
-    matrix = csr_matrix((values, (sources, targets)), shape=(size, size))
-    matrix.sum_duplicates()  # two translations may share a word
-    return DocumentExpansion(matrix)
+    phrases = sorted({giver for giver, _ in found if len(giver) > 1})
+    row_of = {phrase: size + at for at, phrase in enumerate(phrases)}
+    rows = [row_of.get(giver, giver[0]) for giver, _ in found]
+    columns = [target for _, target in found]
+    values = np.array(list(found.values()), dtype=np.float32)
+    matrix = csr_matrix((values, (rows, columns)), shape=(size + len(phrases), size))
+    return DocumentExpansion(matrix, phrases=_table(phrases))
+
+
+def _table(phrases: Sequence[tuple[int, ...]]) -> np.ndarray:
+    """Return the phrases as (N, K) int64; shorter ones repeat their first word."""
+    width = max((len(each) for each in phrases), default=1)
+    rows = [[*each, *each[:1] * (width - len(each))] for each in phrases]
+    return np.array(rows, dtype=np.int64).reshape(len(phrases), width)
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> torch.Tensor:

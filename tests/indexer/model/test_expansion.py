@@ -24,9 +24,20 @@ FOLDER = "document_2_DocumentExpansion"
 TEXTS = ["queen cotton sheet", "sabana de algodon", "", "phone case!", "sheet " * 30]
 ENTRIES = [("cotton", "algodon", 0.7), ("sheet", "sabana", 0.5), ("queen", "sabana", 0.25)]
 
+PHRASES = [(0, 1, 1), (2, 4, 5), (3, 3, 3)]
 matrices = st.lists(
     st.tuples(
         st.integers(0, V - 1), st.integers(0, V - 1), st.floats(0.01, 2.0, allow_subnormal=False)
+    ),
+    max_size=12,
+    unique_by=lambda entry: entry[:2],
+)
+# Of a vocabulary with the phrases above behind it.
+phrase_matrices = st.lists(
+    st.tuples(
+        st.integers(0, V + len(PHRASES) - 1),
+        st.integers(0, V - 1),
+        st.floats(0.01, 2.0, allow_subnormal=False),
     ),
     max_size=12,
     unique_by=lambda entry: entry[:2],
@@ -42,6 +53,29 @@ def expansion(
     rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
     array = np.array(values, dtype=np.float32)
     return DocumentExpansion(csr_matrix((array, (rows, columns)), shape=(size, size)), limit)
+
+
+def with_phrases(
+    entries: list[tuple[int, int, float]], limit: int | None = None
+) -> DocumentExpansion:
+    rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
+    array = np.array(values, dtype=np.float32)
+    matrix = csr_matrix((array, (rows, columns)), shape=(V + len(PHRASES), V))
+    return DocumentExpansion(matrix, limit, np.array(PHRASES, dtype=np.int64))
+
+
+@given(phrase_matrices, vectors)
+def test_a_phrase_hands_on_a_share_of_the_least_of_its_words(
+    entries: list[tuple[int, int, float]], rows: list[list[float]]
+) -> None:
+    v = np.array(rows, dtype=np.float32).reshape(-1, V)
+    expanded = with_phrases(entries)(csr_matrix(v)).toarray()
+    for before, after in zip(np.expm1(v.astype(np.float64)), expanded, strict=True):
+        expected = before.copy()
+        for giver, taker, share in entries:
+            words = [giver] if giver < V else list(PHRASES[giver - V])
+            expected[taker] += np.float32(share) * before[words].min()
+        np.testing.assert_allclose(after, np.log1p(expected), rtol=1e-6)
 
 
 @given(matrices, vectors)
@@ -83,17 +117,19 @@ def test_what_takes_nothing_is_never_pushed_out(
             assert after[at] == all_of_it[at]
 
 
-@given(matrices)
+@given(phrase_matrices)
 @settings(max_examples=25)
 def test_round_trip(
     tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int, float]]
 ) -> None:
-    written = expansion(entries, limit=3)
-    directory = tmp_path_factory.mktemp("expansion")
-    written.write(directory)
-    found = read_expansion(directory, V)
-    assert found.digest == written.digest
-    assert (found.weights != written.weights).nnz == 0
+    plain = [entry for entry in entries if entry[0] < V]
+    for written in (expansion(plain, limit=3), with_phrases(entries, limit=3)):
+        directory = tmp_path_factory.mktemp("expansion")
+        written.write(directory)
+        found = read_expansion(directory, V)
+        assert found.digest == written.digest
+        assert (found.weights != written.weights).nnz == 0
+        assert np.array_equal(found.phrases, written.phrases)
 
 
 def test_the_digest_tells_matrices_apart() -> None:
@@ -108,7 +144,10 @@ def test_the_digest_tells_matrices_apart() -> None:
         )
     }
     digests.add(expansion([(0, 1, 0.5)], limit=4).digest)
-    assert len(digests) == 6
+    one = with_phrases([(0, 1, 0.5)])
+    digests.add(one.digest)
+    digests.add(DocumentExpansion(one.weights, phrases=one.phrases[::-1]).digest)
+    assert len(digests) == 8
 
 
 def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
@@ -180,6 +219,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "no number": (change(weights=np.array([1, np.nan, 1], dtype=np.float32)), "positive numbers"),
     "negative": (change(weights=np.array([1, -1, 1], dtype=np.float32)), "positive numbers"),
     "no reals": (change(weights=np.ones(3, dtype=np.bool_)), "of the type bool"),
+    "a phrase beyond": (change(phrases=np.full((1, 2), V, dtype=np.int32)), "beyond the vocab"),
+    "a list of phrases": (change(phrases=np.zeros(2, dtype=np.int32)), "no table of words"),
+    "phrases of nothing": (change(phrases=np.zeros((2, 0), dtype=np.int32)), "no table of words"),
+    "real phrases": (change(phrases=np.zeros((1, 2), dtype=np.float32)), "no integers"),
+    "a phrase too few": (change(sources=np.array([0, 1, V], dtype=np.int32)), "beyond the vocab"),
     "twice": (
         change(sources=np.zeros(3, dtype=np.int32), targets=np.ones(3, dtype=np.int32)),
         "a pair of words twice",
@@ -242,6 +286,14 @@ def test_the_given_vectors_stay_as_they_are() -> None:
 def test_a_limit_is_at_least_one(limit: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         expansion([(0, 1, 0.5)], limit=limit)
+
+
+def test_phrases_must_fit_the_matrix() -> None:
+    square = expansion([(0, 1, 0.5)]).weights
+    with pytest.raises(ValueError, match="do not fit"):
+        DocumentExpansion(square, phrases=np.zeros((1, 2), dtype=np.int64))
+    with pytest.raises(ValueError, match="do not fit"):
+        DocumentExpansion(square, phrases=np.zeros(0, dtype=np.int64))
 
 
 def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> None:

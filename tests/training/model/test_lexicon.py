@@ -11,7 +11,7 @@ from engine.errors import ModelError, UsageError
 from indexer.model import SparseModel
 from tests.indexer.model.tiny_models import VOCABULARY
 from tests.training.tiny_runs import PAIRS, sparse_model
-from training.model.lexicon import teach
+from training.model.lexicon import Lexicon, teach
 from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.model.trainable import TrainableSparseModel
@@ -40,6 +40,20 @@ def save(model: TrainableSparseModel, directory: Path) -> Path:
 def taught(tmp_path: Path) -> TrainableSparseModel:
     with pytest.warns(UserWarning, match=r"sabanas \(taken for a form of sabana\), xyz \(shorter"):
         return teach(sparse_model(tmp_path / "start"), LEXICON)
+
+
+def shares(model: TrainableSparseModel) -> dict[str, dict[tuple[str, ...], float]]:
+    """What each word takes, by the words of what gives it."""
+    assert model.expansion is not None
+    token = model.tokenizer.convert_ids_to_tokens
+    entries = model.expansion.weights.tocoo()
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for row, column, share in zip(entries.row, entries.col, entries.data, strict=True):
+        phrase = row - model.vocabulary_size
+        giver = [row] if phrase < 0 else set(model.expansion.phrases[phrase].tolist())
+        names = tuple(sorted(token([int(each) for each in giver])))
+        found.setdefault(token(int(column)), {})[names] = float(share)
+    return found
 
 
 def vector(model: SparseModel, text: str) -> dict[str, float]:
@@ -74,7 +88,8 @@ def test_a_word_that_was_split_joins_the_vocabulary(
     model = SparseModel.load(save(taught, tmp_path / "taught"), dtype="float32")
     weight = model.static_weights
     sheet, queen = weight[VOCABULARY.index("sheet")], weight[VOCABULARY.index("queen")]
-    heaviest = (2 * sheet + max(sheet, queen)) / 3  # the first translation counts double
+    # The first translation counts double, a phrase half as much again.
+    heaviest = (sheet + 0.75 * max(sheet, queen)) / 1.75
     assert weight[-1] == pytest.approx(heaviest, rel=1e-4)
     plain = sparse_model(tmp_path / "again")
     with torch.no_grad():
@@ -84,7 +99,7 @@ def test_a_word_that_was_split_joins_the_vocabulary(
     with torch.no_grad():
         own = taught.activate(taught.document_logits(taught.document_tokens(TEXTS))).numpy()
     found = model.encode_document(TEXTS).toarray()[:, -1]
-    handed_on = sheets + 0.5 * (sheets + queens) / 2
+    handed_on = sheets + 0.75 * np.minimum(sheets, queens)
     expected = np.log1p(np.expm1(own[:, -1]) + handed_on)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert handed_on.any()
@@ -144,12 +159,10 @@ def test_what_was_taught_earlier_stays_unless_it_is_taught_anew(
     again = load_trainable(str(save(taught, tmp_path / "taught")))
     again = teach(again, {"algodon": ("queen",), "manzana": ("case",)})
     assert again.expansion is not None and taught.expansion is not None
-    before, after = taught.expansion.weights.toarray(), again.expansion.weights.toarray()
-    colcha, manzana, algodon = len(VOCABULARY), len(VOCABULARY) + 1, VOCABULARY.index("algodon")
-    assert np.array_equal(before[:, colcha], after[:-1, colcha])
-    assert before[:, colcha].any()
-    assert np.flatnonzero(after[:, algodon]).tolist() == [VOCABULARY.index("queen")]
-    assert np.flatnonzero(after[:, manzana]).tolist() == [VOCABULARY.index("case")]
+    before, after = shares(taught), shares(again)
+    assert before["colcha"] == after["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 0.75}
+    assert after["algodon"] == {("queen",): 1.0}
+    assert after["manzana"] == {("case",): 1.0}
 
 
 def test_words_may_be_written_as_people_write_them(tmp_path: Path) -> None:
@@ -226,12 +239,10 @@ def test_two_lexicons_stand_side_by_side(tmp_path: Path) -> None:
     model = teach(sparse_model(tmp_path / "start"), {"algodon": ["cotton", "queen"]})
     model = teach(model, {"sabana": ["sheet"]})
     assert model.expansion is not None
-    found = model.expansion.weights.toarray()
-    at = VOCABULARY.index
-    assert found[at("cotton"), at("algodon")] == 1.0
-    assert found[at("queen"), at("algodon")] == 0.5
-    assert found[at("sheet"), at("sabana")] == 1.0
-    assert np.count_nonzero(found) == 3
+    assert shares(model) == {
+        "algodon": {("cotton",): 1.0, ("queen",): 0.5},
+        "sabana": {("sheet",): 1.0},
+    }
 
 
 def test_translations_are_in_words_that_were_known_before(tmp_path: Path) -> None:
@@ -239,9 +250,9 @@ def test_translations_are_in_words_that_were_known_before(tmp_path: Path) -> Non
     lexicon = {"manzana": ["colcha"], "colcha": ["sheet"]}
     plain = sparse_model(tmp_path / "again")
     model = teach(sparse_model(tmp_path / "start"), lexicon)
-    assert model.expansion is not None
-    given = model.expansion.weights.toarray()[:, model.query_tokens(["manzana"])[0][0]]
-    assert set(np.flatnonzero(given)) == set(plain.query_tokens(["colcha"])[0].tolist())
+    pieces = plain.tokenizer.tokenize("colcha")
+    assert len(pieces) > 1
+    assert list(shares(model)["manzana"]) == [tuple(sorted(set(pieces)))]
 
 
 def test_a_word_is_no_translation_of_itself(tmp_path: Path) -> None:
@@ -260,13 +271,32 @@ def test_the_same_translation_counts_once(tmp_path: Path) -> None:
     assert model.expansion.weights.data.tolist() == [1.0]
 
 
+def test_shares_may_be_given(tmp_path: Path) -> None:
+    lexicon = {"algodon": {"cotton": 0.2, "queen sheet": 3, "COTTON": 0.25}}
+    model = teach(sparse_model(tmp_path / "start"), lexicon)
+    assert shares(model) == {"algodon": {("cotton",): 0.25, ("queen", "sheet"): 3.0}}
+
+
+def test_more_translations_are_added(tmp_path: Path, taught: TrainableSparseModel) -> None:
+    again = load_trainable(str(save(taught, tmp_path / "taught")))
+    more: Lexicon = {"algodon": {"cotton": 0.5, "queen": 0.25}, "colcha": {"sheet queen": 2}}
+    found = shares(teach(again, more, add=True))
+    assert found["algodon"] == {("cotton",): 1.0, ("queen",): 0.25}
+    assert found["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 2.0}
+
+
+@pytest.mark.parametrize("share", [0, -1, float("nan"), float("inf"), "1", None])
+def test_a_share_that_is_no_positive_number_is_refused(tmp_path: Path, share: Any) -> None:
+    with pytest.raises(UsageError, match="'algodon' has a share of"):
+        teach(sparse_model(tmp_path / "start"), {"algodon": {"cotton": share}})
+
+
 def test_padding_and_truncation_of_the_tokenizer_play_no_part(tmp_path: Path) -> None:
     model = sparse_model(tmp_path / "start", layout="opensearch")
     model.tokenizer.backend_tokenizer.enable_padding(length=8)
     model.tokenizer.backend_tokenizer.enable_truncation(3)
     model = teach(model, {"algodon": ["cotton"], "sabana": ["sheet queen cotton case phone"]})
-    assert model.expansion is not None
-    found = model.expansion.weights.toarray()
-    at = VOCABULARY.index
-    assert np.flatnonzero(found[:, at("algodon")]).tolist() == [at("cotton")]
-    assert np.count_nonzero(found[:, at("sabana")]) == 5
+    assert shares(model) == {
+        "algodon": {("cotton",): 1.0},
+        "sabana": {("case", "cotton", "phone", "queen", "sheet"): 1.5},
+    }

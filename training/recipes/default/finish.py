@@ -2,7 +2,7 @@
 
 1. Its encoder is averaged with the one that training started from, which knows more of what the
    training texts are not about (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-2. It is taught the words of the glossary's lexicon.
+2. It is taught the words of the glossary's lexicon, and what its terms are called in Spanish.
 3. Weak words count less in queries: "cortar" and "acabado" are as rare as names of products, but a
    query that holds both ("una sierra para cortar madera") looks for the product first. Words that
    fit most products ("pieza", "nuevo") are weak too, and so are pieces of words that the tokenizer
@@ -26,7 +26,8 @@ from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.model.trainable import TrainableSparseModel
 from training.recipe_file import read_recipe
-from training.recipes.default.sources import read_weak_words, read_words
+from training.recipes.default.sources import read_terms, read_weak_words, read_wishes, read_words
+from training.recipes.default.terms import english_words, words_of_terms
 
 _DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 # The share of weak words was measured on dev queries, the others on msmarco-5000 and the examples
@@ -65,6 +66,7 @@ def main(model: Path, start: Path, output: Path) -> None:
         with warnings.catch_warnings():  # of forms that the count below tells of
             warnings.simplefilter("ignore", UserWarning)
             taught = teach(trained, words)
+        taught = teach(taught, _words_of_terms(taught), add=True)
     except UsageError as error:
         raise click.BadParameter(str(error), param_hint="--start") from error
     except EngineError as error:
@@ -85,6 +87,18 @@ def main(model: Path, start: Path, output: Path) -> None:
     known, new = taught.expansion.words, taught.vocabulary_size - before
     click.echo(f"{known:,} of {len(words):,} words, {new:,} of them new: {output}")
     click.echo("most of the others are forms of words that the model knows")
+
+
+def _words_of_terms(model: TrainableSparseModel) -> dict[str, dict[str, float]]:
+    """Return what the words of `model` name in English, but for those that are English too."""
+    terms = read_terms()
+    vocabulary = model.tokenizer.get_vocab()
+    assert model.expansion is not None
+    taught = set(model.expansion.weights.indices.tolist())
+    english = {
+        word for word in english_words(terms, read_wishes()) if vocabulary.get(word) not in taught
+    }
+    return words_of_terms(terms, model.tokenizer, english=english)
 
 
 def _average(model: TrainableSparseModel, start: TrainableSparseModel) -> None:

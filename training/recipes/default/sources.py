@@ -108,6 +108,12 @@ def read_words() -> dict[str, tuple[str, ...]]:
     return {row["spanish"]: tuple(row["english"].split("|")) for row in rows}
 
 
+def read_terms() -> dict[str, tuple[str, ...]]:
+    """Return English terms of titles with the Spanish words that name them, the usual one first."""
+    rows = _table(_GLOSSARY / "terms.tsv")
+    return {row["english"]: tuple(row["spanish"].split("|")) for row in rows}
+
+
 def read_weak_words() -> frozenset[str]:
     """Return Spanish words that say little on their own about the product that is looked for.
 

@@ -43,6 +43,7 @@ def test_words_are_as_the_tokenizer_sees_them_and_mean_something() -> None:
         assert word not in translations
 
 
+@pytest.mark.filterwarnings("ignore:not taught")
 def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: Path) -> None:
     output = tmp_path / "taught"
     result = finish(trained, output)
@@ -51,6 +52,9 @@ def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: P
     assert model.expansion is not None
     assert model.expansion.limit == 200
     vocabulary = model.tokenizer.get_vocab()
+    known = teach(load_trainable(str(trained)), read_words()).expansion
+    assert known is not None
+    assert model.expansion.weights.nnz > known.weights.nnz  # what terms are called is there too
     assert "guardaescobas" not in load_trainable(str(trained)).tokenizer.get_vocab()
     assert "guardaescoba" in vocabulary or "guardaescobas" in vocabulary
     assert SparseModel.load(output).vocabulary_size == len(vocabulary)
