@@ -52,7 +52,7 @@ def shares(model: TrainableSparseModel) -> dict[str, dict[tuple[str, ...], float
         phrase = row - model.vocabulary_size
         giver = [row] if phrase < 0 else set(model.expansion.phrases[phrase].tolist())
         names = tuple(sorted(token([int(each) for each in giver])))
-        found.setdefault(token(int(column)), {})[names] = float(share)
+        found.setdefault(token(int(column)), {})[names] = round(float(share), 6)
     return found
 
 
@@ -88,8 +88,8 @@ def test_a_word_that_was_split_joins_the_vocabulary(
     model = SparseModel.load(save(taught, tmp_path / "taught"), dtype="float32")
     weight = model.static_weights
     sheet, queen = weight[VOCABULARY.index("sheet")], weight[VOCABULARY.index("queen")]
-    # The first translation counts double, a phrase half as much again.
-    heaviest = (sheet + 0.75 * max(sheet, queen)) / 1.75
+    # The second translation counts 0.7 times as much, but a phrase half as much again.
+    heaviest = (sheet + 1.05 * max(sheet, queen)) / 2.05
     assert weight[-1] == pytest.approx(heaviest, rel=1e-4)
     plain = sparse_model(tmp_path / "again")
     with torch.no_grad():
@@ -99,7 +99,7 @@ def test_a_word_that_was_split_joins_the_vocabulary(
     with torch.no_grad():
         own = taught.activate(taught.document_logits(taught.document_tokens(TEXTS))).numpy()
     found = model.encode_document(TEXTS).toarray()[:, -1]
-    handed_on = sheets + 0.75 * np.minimum(sheets, queens)
+    handed_on = sheets + 1.05 * np.minimum(sheets, queens)
     expected = np.log1p(np.expm1(own[:, -1]) + handed_on)
     np.testing.assert_allclose(found, expected, atol=1e-4)
     assert handed_on.any()
@@ -160,7 +160,7 @@ def test_what_was_taught_earlier_stays_unless_it_is_taught_anew(
     again = teach(again, {"algodon": ("queen",), "manzana": ("case",)})
     assert again.expansion is not None and taught.expansion is not None
     before, after = shares(taught), shares(again)
-    assert before["colcha"] == after["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 0.75}
+    assert before["colcha"] == after["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 1.05}
     assert after["algodon"] == {("queen",): 1.0}
     assert after["manzana"] == {("case",): 1.0}
 
@@ -240,7 +240,7 @@ def test_two_lexicons_stand_side_by_side(tmp_path: Path) -> None:
     model = teach(model, {"sabana": ["sheet"]})
     assert model.expansion is not None
     assert shares(model) == {
-        "algodon": {("cotton",): 1.0, ("queen",): 0.5},
+        "algodon": {("cotton",): 1.0, ("queen",): 0.7},
         "sabana": {("sheet",): 1.0},
     }
 
