@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
-from scipy.sparse import csr_matrix, hstack
+from scipy.sparse import csr_matrix
 
 from engine.errors import ModelError
 from indexer.model.csr_rows import largest_positions
@@ -64,11 +64,16 @@ class DocumentExpansion:
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1, or None")
         givers, words = self.weights.shape
-        if self.phrases.ndim != 2 or givers != words + len(self.phrases):
+        shape = self.phrases.shape
+        if len(shape) != 2 or not shape[1] or givers != words + shape[0]:
             raise ValueError(
-                f"weights {self.weights.shape} and phrases {self.phrases.shape} do not fit: "
-                f"(V + N, V) and (N, K) are wanted"
+                f"weights {self.weights.shape} and phrases {shape} do not fit: "
+                "(V + N, V) and (N, K) are wanted"
             )
+        if not np.issubdtype(self.phrases.dtype, np.integer):
+            raise ValueError(f"phrases are of the type {self.phrases.dtype}, not of integers")
+        if self.phrases.size and not 0 <= self.phrases.min() <= self.phrases.max() < words:
+            raise ValueError(f"phrases name entries beyond the vocabulary of {words}")
 
     @property
     def words(self) -> int:
@@ -120,18 +125,24 @@ class DocumentExpansion:
         activations = csr_matrix(vectors, dtype=np.float64)
         activations.data = np.expm1(activations.data)
         own = _chosen(activations, np.flatnonzero(self._takes[vectors.indices]))
-        taken = csr_matrix(own + self._givers(activations) @ self.weights.astype(np.float64))
+        words = self.weights.shape[1]
+        taken = own + activations @ self.weights[:words].astype(np.float64)
+        if len(self.phrases):
+            phrases, least = self._phrases_of(activations)
+            taken = taken + least @ self.weights[words + phrases].astype(np.float64)
+        taken = csr_matrix(taken)
         return csr_matrix((np.log1p(taken.data), taken.indices, taken.indptr), shape=taken.shape)
 
-    def _givers(self, activations: csr_matrix) -> csr_matrix:
-        """Return the activations (n, V) with those of the phrases behind them, (n, V + N)."""
-        if not len(self.phrases):
-            return activations
+    def _phrases_of(self, activations: csr_matrix) -> tuple[np.ndarray, csr_matrix]:
+        """Return which phrases (P,) may be in documents (n, V), and their activations (n, P)."""
+        met = np.zeros(activations.shape[1], dtype=np.bool_)
+        met[activations.indices] = True
+        phrases = np.flatnonzero(met[self.phrases].all(axis=1))
         by_word = activations.tocsc()
-        least = by_word[:, self.phrases[:, 0]]
-        for words in self.phrases.T[1:]:
+        least = by_word[:, self.phrases[phrases, 0]]
+        for words in self.phrases[phrases].T[1:]:
             least = least.minimum(by_word[:, words])
-        return csr_matrix(hstack([activations, least], format="csr"))
+        return phrases, csr_matrix(least)
 
     @cached_property
     def _takes(self) -> np.ndarray:

@@ -157,7 +157,7 @@ def test_a_sampled_vocabulary_changes_the_flops_estimate_only(tmp_path: Path) ->
     assert mean == pytest.approx(whole.parts["flops"], rel=0.1)
 
 
-LEXICON = {"algodon": ("cotton",), "sabana": ("sheet", "queen"), "funda": ("case",)}
+LEXICON = {"algodon": ("cotton",), "sabana": ("sheet", "queen cotton"), "funda": ("case",)}
 
 
 def test_a_taught_model_is_trained_on_the_scores_that_it_gives(tmp_path: Path) -> None:

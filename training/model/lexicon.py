@@ -9,7 +9,6 @@ vocabulary first: nothing but its translations need be known for that.
 from __future__ import annotations
 
 import copy
-import math
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from numbers import Real
@@ -40,7 +39,8 @@ _SHARE = 1.0
 _DECAY = 0.7
 # A phrase has the least of the activations of its words, which are smaller than those of one word.
 _SHARE_OF_PHRASES = 1.5
-_TRANSLATIONS = 12  # of a word; further ones would have a share of nothing
+_TRANSLATIONS = 12  # of a list; further ones would have next to nothing
+_LEAST, _MOST = 1e-6, 1e6  # a share that is given
 _ENDINGS = ("s", "es", "a", "o", "as", "os")  # of Spanish plurals and genders
 _SHORTEST_NEW = 5
 # How much below the median the output bias of new words is: their rows were never trained, and are
@@ -55,7 +55,8 @@ def teach(
 
     Of a list the first translation gives all of its activation, each further one 0.7 times as much
     as the one before, and a translation of several words or pieces, which has the least of their
-    activations, half as much again. A dict says how much each gives.
+    activations, half as much again; those behind the twelfth are left out. A dict says how much
+    each gives, and has no limit.
 
     A word that the tokenizer would split joins the vocabulary. Left as they are, and told by a
     warning, are those of them that are short, hold anything but letters, or are an entry with
@@ -67,7 +68,7 @@ def teach(
 
     Raises:
         UsageError: a word without translations, or that is none or more than one; a share that is
-            no positive number.
+            no number from 1e-6 to 1e6.
         ModelError: words have to join the vocabulary of a model that is no BERT with a WordPiece
             tokenizer and a head that is tied to the embeddings.
     """
@@ -110,13 +111,14 @@ def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, dict[str, f
         shares = found.setdefault(seen, {})
         for each in translations:
             translation = _seen(each, tokenizer)
-            pieces = len(set(_ids(tokenizer, translation).tolist()))
-            if translation == seen or not pieces:
+            pieces = set(_ids(tokenizer, translation).tolist())
+            if not pieces or pieces == set(_ids(tokenizer, seen).tolist()):
                 continue
             if isinstance(translations, Mapping):
-                shares[translation] = max(translations[each], shares.get(translation, 0))
+                share = float(translations[each])
+                shares[translation] = max(share, shares.get(translation, 0.0))
             elif translation not in shares and len(shares) < _TRANSLATIONS:
-                share = _SHARE if pieces == 1 else _SHARE * _SHARE_OF_PHRASES
+                share = _SHARE if len(pieces) == 1 else _SHARE * _SHARE_OF_PHRASES
                 shares[translation] = share * _DECAY ** len(shares)
     return found
 
@@ -124,13 +126,14 @@ def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, dict[str, f
 def _check_translations(word: str, translations: object) -> None:
     if isinstance(translations, Mapping):
         for share in translations.values():
-            if not (isinstance(share, Real) and 0 < float(share) < math.inf):
+            if not _is_share(share):
                 raise UsageError(
-                    f"lexicon: {word!r} has a share of {share!r}: positive numbers are wanted"
+                    f"lexicon: {word!r} has a share of {share!r}: numbers from {_LEAST:g} "
+                    f"to {_MOST:g} are wanted"
                 )
     if (
         isinstance(translations, str)
-        or not isinstance(translations, Collection)
+        or not isinstance(translations, Sequence | Mapping)
         or not translations
         or not all(isinstance(each, str) for each in translations)
     ):
@@ -138,6 +141,10 @@ def _check_translations(word: str, translations: object) -> None:
             f"lexicon: {word!r} needs a list of at least one translation, likeliest first, or a "
             f"dict of their shares, not {translations!r}"
         )
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and bool(_LEAST <= value <= _MOST)  # type: ignore[operator]
 
 
 def _seen(text: str, tokenizer: Tokenizer) -> str:
@@ -211,7 +218,7 @@ def _with_words(
     rows, static = [], []
     for translations in words.values():
         ids = [_ids(tokenizer, each) for each in translations]
-        shares = torch.tensor(list(translations.values()))
+        shares = torch.tensor(list(translations.values()), dtype=embeddings.dtype)
         means = torch.stack([embeddings[each].mean(dim=0) for each in ids])
         rows.append((shares / shares.sum()) @ means)
         heaviest = torch.stack([weights[each].max() for each in ids])
@@ -243,8 +250,12 @@ def _entries(expansion: DocumentExpansion) -> dict[tuple[tuple[int, ...], int], 
     words = expansion.weights.shape[1]
     phrases = [tuple(sorted(set(each))) for each in expansion.phrases.tolist()]
     givers = [(row,) if row < words else phrases[row - words] for row in entries.row.tolist()]
-    pairs = zip(givers, entries.col.tolist(), strict=True)
-    return dict(zip(pairs, entries.data.tolist(), strict=True))
+    found: dict[tuple[tuple[int, ...], int], float] = {}
+    for giver, target, share in zip(
+        givers, entries.col.tolist(), entries.data.tolist(), strict=True
+    ):
+        found[giver, target] = share + found.get((giver, target), 0.0)
+    return found
 
 
 def _expansion(
@@ -256,9 +267,10 @@ def _expansion(
     for word, translations in lexicon.items():
         target = vocabulary[word]
         for translation, share in translations.items():
-            if ids := set(_ids(tokenizer, translation).tolist()) - {target}:
+            ids = set(_ids(tokenizer, translation).tolist())
+            if ids != {target}:  # with other words it is a phrase: all of them must be there
                 pair = (tuple(sorted(ids)), target)
-                found[pair] = found.get(pair, 0.0) + share  # of two in the same words
+                found[pair] = max(share, found.get(pair, 0.0))  # words may come in another order
     for pair, share in kept.items():
         found[pair] = max(share, found.get(pair, 0.0))
     size = model.vocabulary_size
@@ -279,8 +291,7 @@ def _table(phrases: Sequence[tuple[int, ...]]) -> np.ndarray:
 
 
 def _ids(tokenizer: Tokenizer, text: str) -> torch.Tensor:
-    """Return the tokens (n,) int64 of `text` that the vocabulary has."""
+    """Return the tokens (n,) int64 of `text`; none if the vocabulary lacks one of them."""
     found = tokenizer.encode(text, add_special_tokens=False)
     unknown = getattr(tokenizer.model, "unk_token", None)
-    known = [at for at, token in zip(found.ids, found.tokens, strict=True) if token != unknown]
-    return torch.tensor(known, dtype=torch.int64)
+    return torch.tensor([] if unknown in found.tokens else found.ids, dtype=torch.int64)

@@ -78,6 +78,18 @@ def test_a_phrase_hands_on_a_share_of_the_least_of_its_words(
         np.testing.assert_allclose(after, np.log1p(expected), rtol=1e-6)
 
 
+@given(phrase_matrices, vectors, st.integers(1, V))
+def test_phrases_do_not_depend_on_the_other_documents(
+    entries: list[tuple[int, int, float]], rows: list[list[float]], limit: int
+) -> None:
+    v = csr_matrix(np.array(rows, dtype=np.float32).reshape(-1, V))
+    expand = with_phrases(entries, limit)
+    together = expand(v).toarray()
+    assert (np.count_nonzero(together, axis=1) <= limit).all()
+    for at in range(v.shape[0]):
+        assert np.array_equal(expand(v[at]).toarray()[0], together[at])
+
+
 @given(matrices, vectors)
 def test_it_is_the_vector_and_what_its_entries_hand_on(
     entries: list[tuple[int, int, float]], rows: list[list[float]]
@@ -294,6 +306,16 @@ def test_phrases_must_fit_the_matrix() -> None:
         DocumentExpansion(square, phrases=np.zeros((1, 2), dtype=np.int64))
     with pytest.raises(ValueError, match="do not fit"):
         DocumentExpansion(square, phrases=np.zeros(0, dtype=np.int64))
+    with pytest.raises(ValueError, match="do not fit"):
+        DocumentExpansion(square, phrases=np.zeros((0, 0), dtype=np.int64))
+    longer = with_phrases([(0, 1, 0.5)]).weights
+    for table, message in (
+        (np.zeros((3, 2)), "not of integers"),
+        (np.full((3, 2), -1), "beyond the vocabulary"),
+        (np.full((3, 2), V), "beyond the vocabulary"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            DocumentExpansion(longer, phrases=table)
 
 
 def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> None:

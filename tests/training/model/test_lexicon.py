@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +205,7 @@ def test_forms_of_a_new_word_do_not_join_with_it(tmp_path: Path) -> None:
     [
         ({"algodon": "cotton"}, "'algodon' needs a list"),
         ({"algodon": ()}, "'algodon' needs a list"),
+        ({"algodon": {"cotton"}}, "'algodon' needs a list"),  # a set has no order
         ({"algodon": [None]}, "'algodon' needs a list"),
         (["algodon"], "as a dict"),
         ({1: ["cotton"]}, "as a dict"),
@@ -285,7 +287,31 @@ def test_more_translations_are_added(tmp_path: Path, taught: TrainableSparseMode
     assert found["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 2.0}
 
 
-@pytest.mark.parametrize("share", [0, -1, float("nan"), float("inf"), "1", None])
+def test_of_a_list_twelve_translations_count(tmp_path: Path) -> None:
+    words = [word for word in VOCABULARY if word.isalpha() and word != "algodon"]
+    words += [f"{one} {two}" for one in words for two in words if one < two]
+    model = teach(sparse_model(tmp_path / "start"), {"algodon": words})
+    assert len(words) > len(shares(model)["algodon"]) == 12
+
+
+def test_in_another_order_it_is_the_same_translation(tmp_path: Path) -> None:
+    lexicon: Any = {
+        "algodon": {"queen sheet": 1.0, "sheet queen": np.float64(2)},
+        "colcha": {"sheet": Fraction(1, 2)},
+    }
+    found = shares(teach(sparse_model(tmp_path / "start"), lexicon))
+    assert found == {"algodon": {("queen", "sheet"): 2.0}, "colcha": {("sheet",): 0.5}}
+
+
+def test_a_translation_with_the_word_itself_needs_all_its_words(tmp_path: Path) -> None:
+    lexicon = {"algodon": ["algodon sheet", "algodon algodon", "\u4e00 queen"]}
+    found = shares(teach(sparse_model(tmp_path / "start"), lexicon))
+    assert found == {"algodon": {("algodon", "sheet"): 1.5}}
+
+
+@pytest.mark.parametrize(
+    "share", [0, -1, float("nan"), float("inf"), "1", None, 1e-50, 1e39, 10**400]
+)
 def test_a_share_that_is_no_positive_number_is_refused(tmp_path: Path, share: Any) -> None:
     with pytest.raises(UsageError, match="'algodon' has a share of"):
         teach(sparse_model(tmp_path / "start"), {"algodon": {"cotton": share}})

@@ -66,7 +66,9 @@ def main(model: Path, start: Path, output: Path) -> None:
         with warnings.catch_warnings():  # of forms that the count below tells of
             warnings.simplefilter("ignore", UserWarning)
             taught = teach(trained, words)
-        taught = teach(taught, _words_of_terms(taught), add=True)
+            assert taught.expansion is not None
+            known, new = taught.expansion.words, taught.vocabulary_size - before
+            taught = teach(taught, _words_of_terms(taught), add=True)
     except UsageError as error:
         raise click.BadParameter(str(error), param_hint="--start") from error
     except EngineError as error:
@@ -84,13 +86,13 @@ def main(model: Path, start: Path, output: Path) -> None:
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from error
     assert taught.expansion is not None
-    known, new = taught.expansion.words, taught.vocabulary_size - before
     click.echo(f"{known:,} of {len(words):,} words, {new:,} of them new: {output}")
     click.echo("most of the others are forms of words that the model knows")
+    click.echo(f"with those that terms name {taught.expansion.words:,} words take weight")
 
 
 def _words_of_terms(model: TrainableSparseModel) -> dict[str, dict[str, float]]:
-    """Return what the words of `model` name in English, but for those that are English too."""
+    """Return what the words of `model` name; not of English ones, unless they were taught."""
     terms = read_terms()
     vocabulary = model.tokenizer.get_vocab()
     assert model.expansion is not None

@@ -1,6 +1,6 @@
 """What English terms are called in Spanish, turned round into a lexicon of Spanish words.
 
-The glossary says of 16,000 terms of titles, such as "garbage disposal", which Spanish words name
+The glossary says of 16,148 terms of titles, such as "garbage disposal", which Spanish words name
 them in one country or another. So a Spanish word takes weight from all the terms that it names.
 """
 
@@ -34,8 +34,10 @@ def words_of_terms(
     """
     vocabulary = tokenizer.get_vocab()
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for term, names in terms.items():
-        words = set(tokenizer.tokenize(term))
+    in_order: dict[frozenset[str], str] = {}  # "led lantern" and "lantern led" are one term
+    for each, names in terms.items():
+        words = frozenset(tokenizer.tokenize(each))
+        term = in_order.setdefault(words, each)
         for place, name in enumerate(names):
             pieces = tokenizer.tokenize(name)
             entry = pieces[0] if len(pieces) == 1 else entry_of_form(pieces)

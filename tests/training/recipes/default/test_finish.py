@@ -55,6 +55,8 @@ def test_the_step_writes_a_model_that_knows_the_words(tmp_path: Path, trained: P
     known = teach(load_trainable(str(trained)), read_words()).expansion
     assert known is not None
     assert model.expansion.weights.nnz > known.weights.nnz  # what terms are called is there too
+    assert f"{known.words:,} of {len(read_words()):,} words" in result.output
+    assert f"with those that terms name {model.expansion.words:,} words" in result.output
     assert "guardaescobas" not in load_trainable(str(trained)).tokenizer.get_vocab()
     assert "guardaescoba" in vocabulary or "guardaescobas" in vocabulary
     assert SparseModel.load(output).vocabulary_size == len(vocabulary)

@@ -24,6 +24,10 @@ def test_a_word_takes_from_each_term_that_it_names(tmp_path: Path) -> None:
     terms = {"sheet": ("Algodón", "sábanas"), "queen sheet": ("sabana",)}
     found = words_of_terms(terms, tokenizer, english=())
     assert found["algodon"] == {"sheet": pytest.approx(0.8)}
+    again = {"sheet queen": ("case", "sabanas", "sabana"), "queen sheet": ("sabana",)}
+    assert words_of_terms(again, tokenizer, english=["case"]) == {
+        "sabana": {"sheet queen": pytest.approx(0.8)}  # one term, one name
+    }
     # "sábanas" is a form of "sabana", and the second name of its term.
     each = 2**-0.6
     assert found["sabana"] == {
