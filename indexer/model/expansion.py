@@ -125,11 +125,11 @@ class DocumentExpansion:
         activations = csr_matrix(vectors, dtype=np.float64)
         activations.data = np.expm1(activations.data)
         own = _chosen(activations, np.flatnonzero(self._takes[vectors.indices]))
-        words = self.weights.shape[1]
-        taken = own + activations @ self.weights[:words].astype(np.float64)
+        of_words, of_phrases = self._shares
+        taken = own + activations @ of_words
         if len(self.phrases):
             phrases, least = self._phrases_of(activations)
-            taken = taken + least @ self.weights[words + phrases].astype(np.float64)
+            taken = taken + least @ of_phrases[phrases]
         taken = csr_matrix(taken)
         return csr_matrix((np.log1p(taken.data), taken.indices, taken.indptr), shape=taken.shape)
 
@@ -143,6 +143,13 @@ class DocumentExpansion:
         for words in self.phrases[phrases].T[1:]:
             least = least.minimum(by_word[:, words])
         return phrases, csr_matrix(least)
+
+    @cached_property
+    def _shares(self) -> tuple[csr_matrix, csr_matrix]:
+        """P in double precision, what words give (V, V) and what phrases give (N, V)."""
+        shares = self.weights.astype(np.float64)
+        words = shares.shape[1]
+        return shares[:words], shares[words:]
 
     @cached_property
     def _takes(self) -> np.ndarray:

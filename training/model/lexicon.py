@@ -31,7 +31,7 @@ Lexicon = Mapping[str, Sequence[str] | Mapping[str, float]]
 
 _Shares = Mapping[str, Mapping[str, float]]  # words as the tokenizer sees them
 # By what gives, the entries of a word or a phrase, ascending, and by the entry that takes.
-_Entries = Mapping[tuple[tuple[int, ...], int], float]
+_Entries = dict[tuple[tuple[int, ...], int], float]
 
 # The share that a word takes of the activation of its first translation, and of each further one in
 # proportion to the one before. Measured on dev queries: 0.7 to 1.5 and 0.3 to 0.85 are alike.
@@ -109,10 +109,11 @@ def _normalized(lexicon: Lexicon, tokenizer: Tokenizer) -> dict[str, dict[str, f
         if not seen or any(character.isspace() for character in seen):
             raise UsageError(f"lexicon: {word!r} is not one word: only single words can be taught")
         shares = found.setdefault(seen, {})
+        own = set(_ids(tokenizer, seen).tolist())
         for each in translations:
             translation = _seen(each, tokenizer)
             pieces = set(_ids(tokenizer, translation).tolist())
-            if not pieces or pieces == set(_ids(tokenizer, seen).tolist()):
+            if not pieces or pieces == own:
                 continue
             if isinstance(translations, Mapping):
                 share = float(translations[each])
@@ -176,7 +177,12 @@ def _sort_out(words: _Shares, tokenizer: Tokenizer) -> tuple[list[str], dict[str
     return sorted(new), left
 
 
-def entry_of_form(pieces: Sequence[str]) -> str | None:
+def entry_of_word(pieces: Sequence[str]) -> str | None:
+    """Return the entry that stands for a word, as it is or in another form."""
+    return pieces[0] if len(pieces) == 1 else _entry_of_form(pieces)
+
+
+def _entry_of_form(pieces: Sequence[str]) -> str | None:
     """Return the entry of which a word is another form: "model" of "modelo" (model, ##o)."""
     if len(pieces) == 2 and pieces[1].removeprefix("##") in _ENDINGS:
         return pieces[0]
@@ -185,7 +191,7 @@ def entry_of_form(pieces: Sequence[str]) -> str | None:
 
 def _stem(word: str, pieces: Sequence[str], new: Collection[str]) -> str | None:
     """Return what `word` is a form of: an entry, or one of the `new` words."""
-    if (entry := entry_of_form(pieces)) is not None:
+    if (entry := _entry_of_form(pieces)) is not None:
         return entry
     stems = (word.removesuffix(ending) for ending in _ENDINGS if word.endswith(ending))
     return next((stem for stem in stems if stem in new), None)
@@ -244,13 +250,13 @@ def _extended(tokenizer: Any, words: Iterable[str]) -> Any:
     return extended
 
 
-def _entries(expansion: DocumentExpansion) -> dict[tuple[tuple[int, ...], int], float]:
+def _entries(expansion: DocumentExpansion) -> _Entries:
     """Return the shares of an expansion."""
     entries = expansion.weights.tocoo()
     words = expansion.weights.shape[1]
     phrases = [tuple(sorted(set(each))) for each in expansion.phrases.tolist()]
     givers = [(row,) if row < words else phrases[row - words] for row in entries.row.tolist()]
-    found: dict[tuple[tuple[int, ...], int], float] = {}
+    found: _Entries = {}
     for giver, target, share in zip(
         givers, entries.col.tolist(), entries.data.tolist(), strict=True
     ):
@@ -263,7 +269,7 @@ def _expansion(
 ) -> DocumentExpansion:
     """Return the expansion of a lexicon, beside the shares that are `kept`."""
     vocabulary = model.tokenizer.get_vocab()
-    found: dict[tuple[tuple[int, ...], int], float] = {}
+    found: _Entries = {}
     for word, translations in lexicon.items():
         target = vocabulary[word]
         for translation, share in translations.items():

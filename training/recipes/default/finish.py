@@ -21,7 +21,7 @@ import torch
 
 from engine.errors import EngineError, UsageError
 from training.atomic_directory import replace_directory
-from training.model.lexicon import entry_of_form, teach
+from training.model.lexicon import entry_of_word, teach
 from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.model.trainable import TrainableSparseModel
@@ -124,13 +124,8 @@ def _weaken(model: TrainableSparseModel, words: Collection[str], share: float) -
 
     Of a word that is an entry with another ending ("modelo": model, ##o) it is the entry.
     """
-    entries = set()
-    for word in words:
-        pieces = model.tokenizer.tokenize(word)
-        entry = pieces[0] if len(pieces) == 1 else entry_of_form(pieces)
-        if entry is not None:
-            entries.add(entry)
-    _scale(model, entries, share)
+    entries = {entry_of_word(model.tokenizer.tokenize(word)) for word in words}
+    _scale(model, {entry for entry in entries if entry is not None}, share)
 
 
 def _scale(model: TrainableSparseModel, entries: Collection[str], share: float) -> None:

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from training.model.lexicon import entry_of_form
+from training.model.lexicon import entry_of_word
 from training.recipes.default.sources import Wish
 
 # What a term gives to the first of its names, and to each further one in proportion to the one
@@ -39,8 +39,7 @@ def words_of_terms(
         words = frozenset(tokenizer.tokenize(each))
         term = in_order.setdefault(words, each)
         for place, name in enumerate(names):
-            pieces = tokenizer.tokenize(name)
-            entry = pieces[0] if len(pieces) == 1 else entry_of_form(pieces)
+            entry = entry_of_word(tokenizer.tokenize(name))
             if entry is None or entry not in vocabulary or entry in english or entry in words:
                 continue
             share = _SHARE * _DECAY**place
