@@ -9,7 +9,8 @@ of the two is meant.
 
 Only words that P gives to change, and only they compete for the places that they have among the
 largest entries of a document: nothing else is pushed out, and a query of other words is answered as
-it was before.
+it was before. Where they are more than the places, a priority of each, such as how often queries
+ask for it, says which of them are worth one.
 
 It is how a rare word that training hardly ever met, such as a Spanish trade word, is found all the
 same: it takes weight from its translations. In cross-language retrieval this is known as
@@ -53,14 +54,17 @@ class DocumentExpansion:
             phrase, column the word that takes, the entry the share of its activation.
         limit: so many entries of a document are kept; None for all.
         phrases: (N, K) int64, the words of each phrase; shorter ones repeat one of theirs.
+        priorities: (V,) float32, above 0, or None for the same of all: among the words that take,
+            those keep a place whose weight times this is largest. Weights stay as they are.
     """
 
     weights: csr_matrix
     limit: int | None = None
     phrases: np.ndarray = field(default_factory=_no_phrases)
+    priorities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a limit below 1 or phrases that do not fit the matrix."""
+        """Raise `ValueError` for a limit below 1, or what does not fit the matrix."""
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1, or None")
         givers, words = self.weights.shape
@@ -74,6 +78,14 @@ class DocumentExpansion:
             raise ValueError(f"phrases are of the type {self.phrases.dtype}, not of integers")
         if self.phrases.size and not 0 <= self.phrases.min() <= self.phrases.max() < words:
             raise ValueError(f"phrases name entries beyond the vocabulary of {words}")
+        if self.priorities is not None:
+            if self.priorities.shape != (words,) or self.priorities.dtype != np.float32:
+                raise ValueError(
+                    f"priorities are {self.priorities.dtype} {self.priorities.shape}: "
+                    f"float32 ({words},) is wanted"
+                )
+            if not (np.isfinite(self.priorities).all() and (self.priorities > 0).all()):
+                raise ValueError("priorities must be finite numbers above 0")
 
     @property
     def words(self) -> int:
@@ -82,7 +94,7 @@ class DocumentExpansion:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of matrix, limit, phrases and of what the matrix holds shares."""
+        """SHA-256 (hex) of matrix, limit, phrases, priorities and of what the matrix is shares."""
         parts = [self.weights.indptr, self.weights.indices, self.weights.data]
         kinds = [np.int64, np.int64, np.float32]
         digest = hashlib.sha256(f"{_SHARES_OF} {self.limit}".encode())
@@ -90,6 +102,10 @@ class DocumentExpansion:
             digest.update(f" {self.phrases.shape}".encode())
             parts.append(self.phrases)
             kinds.append(np.int64)
+        if self.priorities is not None:
+            digest.update(b" priorities")
+            parts.append(self.priorities)
+            kinds.append(np.float32)
         for part, kind in zip(parts, kinds, strict=True):
             digest.update(part.astype(kind).tobytes())
         return digest.hexdigest()
@@ -98,7 +114,7 @@ class DocumentExpansion:
         """Return `vectors` (n, V) expanded, float32 CSR with sorted indices.
 
         With a limit, entries that take nothing from others are those that would be kept of the
-        unexpanded vector; the rest of the places go to the largest of those that take.
+        unexpanded vector; the rest of the places go to those that take, by weight and priority.
         """
         vectors = csr_matrix(vectors, dtype=np.float32)
         if not vectors.has_sorted_indices:
@@ -112,8 +128,11 @@ class DocumentExpansion:
         candidates.sort_indices()
         if self.limit is None:
             return candidates
+        worth = candidates.data
+        if self.priorities is not None:
+            worth = worth * self.priorities[candidates.indices]
         # What stays anyway comes before all that takes.
-        order = np.where(self._takes[candidates.indices], candidates.data, np.inf)
+        order = np.where(self._takes[candidates.indices], worth, np.inf)
         chosen = largest_positions(candidates.indices, order, candidates.indptr, self.limit)
         return _chosen(candidates, chosen)
 
@@ -159,7 +178,7 @@ class DocumentExpansion:
         return takes
 
     def write(self, directory: Path) -> None:
-        """Write matrix (entry by entry in order of the rows), phrases and limit to a directory."""
+        """Write the matrix, entry by entry in order of its rows, and the rest to a directory."""
         entries = self.weights.tocoo()
         settings = {
             "vocabulary_size": self.weights.shape[1],
@@ -167,13 +186,17 @@ class DocumentExpansion:
             "shares_of": _SHARES_OF,
         }
         (directory / CONFIG_FILE).write_text(json.dumps(settings, indent=4), encoding="utf-8")
+        # Half as long for a vocabulary of 65,536 at most.
+        word = np.min_scalar_type(self.weights.shape[1] - 1)
         tensors = {
             "sources": entries.row.astype(np.int32),
-            "targets": entries.col.astype(np.int32),
+            "targets": entries.col.astype(word),
             "weights": entries.data.astype(np.float32),
         }
         if len(self.phrases):
-            tensors["phrases"] = self.phrases.astype(np.int32)
+            tensors["phrases"] = self.phrases.astype(word)
+        if self.priorities is not None:
+            tensors["priorities"] = self.priorities
         save_file(tensors, directory / WEIGHTS_FILE)
 
 
@@ -222,7 +245,11 @@ def read_expansion(directory: Path, vocabulary_size: int) -> DocumentExpansion:
     matrix = csr_matrix((values, (sources, targets)), shape=(givers, vocabulary_size))
     if matrix.nnz != len(values):
         raise ModelError(f"{path} names a pair of words twice: the model is damaged")
-    return DocumentExpansion(matrix, limit, phrases.astype(np.int64))
+    priorities = tensors.get("priorities")
+    try:
+        return DocumentExpansion(matrix, limit, phrases.astype(np.int64), priorities)
+    except ValueError as error:
+        raise ModelError(f"{path}: {error}: the model is damaged") from error
 
 
 def _read_limit(path: Path, vocabulary_size: int) -> int | None:

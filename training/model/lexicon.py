@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -62,7 +63,8 @@ def teach(
     warning, are those of them that are short, hold anything but letters, or are an entry with
     another ending ("sabanas", which its entry finds), and words of whose translations the model
     knows none. Words of an earlier lexicon stay, unless they are taught anew; with `add` these keep
-    what they have too, and of two shares of one translation the larger one.
+    what they have too, and of two shares of one translation the larger one. Priorities stay, and
+    are 1 for words that join.
 
     The model given is changed, and must not be used any more: load it again for another lexicon.
 
@@ -91,7 +93,11 @@ def teach(
         vocabulary = model.tokenizer.get_vocab()
         anew = {vocabulary[word] for word in taught}
         kept = {pair: share for pair, share in kept.items() if pair[1] not in anew}
-    model.expansion = _expansion(model, taught, tokenizer, kept)
+    expansion = _expansion(model, taught, tokenizer, kept)
+    if earlier is not None and earlier.priorities is not None:
+        ones = np.ones(model.vocabulary_size - len(earlier.priorities), dtype=np.float32)
+        expansion = replace(expansion, priorities=np.concatenate([earlier.priorities, ones]))
+    model.expansion = expansion
     return model.eval()
 
 

@@ -47,21 +47,32 @@ vectors = st.lists(
 )
 
 
+priorities = st.lists(st.sampled_from([0.25, 1.0, 1.5, 3.0]), min_size=V, max_size=V).map(
+    lambda values: np.array(values, dtype=np.float32)
+)
+
+
 def expansion(
-    entries: list[tuple[int, int, float]], size: int = V, limit: int | None = None
+    entries: list[tuple[int, int, float]],
+    size: int = V,
+    limit: int | None = None,
+    priorities: np.ndarray | None = None,
 ) -> DocumentExpansion:
     rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
     array = np.array(values, dtype=np.float32)
-    return DocumentExpansion(csr_matrix((array, (rows, columns)), shape=(size, size)), limit)
+    matrix = csr_matrix((array, (rows, columns)), shape=(size, size))
+    return DocumentExpansion(matrix, limit, priorities=priorities)
 
 
 def with_phrases(
-    entries: list[tuple[int, int, float]], limit: int | None = None
+    entries: list[tuple[int, int, float]],
+    limit: int | None = None,
+    priorities: np.ndarray | None = None,
 ) -> DocumentExpansion:
     rows, columns, values = ([entry[part] for entry in entries] for part in range(3))
     array = np.array(values, dtype=np.float32)
     matrix = csr_matrix((array, (rows, columns)), shape=(V + len(PHRASES), V))
-    return DocumentExpansion(matrix, limit, np.array(PHRASES, dtype=np.int64))
+    return DocumentExpansion(matrix, limit, np.array(PHRASES, dtype=np.int64), priorities)
 
 
 @given(phrase_matrices, vectors)
@@ -108,40 +119,64 @@ def test_it_is_the_vector_and_what_its_entries_hand_on(
     )
 
 
-@given(matrices, vectors, st.integers(1, V + 1))
+@given(matrices, vectors, st.integers(1, V + 1), st.none() | priorities)
 def test_what_takes_nothing_is_never_pushed_out(
-    entries: list[tuple[int, int, float]], rows: list[list[float]], limit: int
+    entries: list[tuple[int, int, float]],
+    rows: list[list[float]],
+    limit: int,
+    priorities: np.ndarray | None,
 ) -> None:
     v = np.array(rows, dtype=np.float32).reshape(-1, V)
     takes = {column for _, column, _ in entries}
-    whole = expansion(entries)(csr_matrix(v)).toarray()
-    found = expansion(entries, limit=limit)(csr_matrix(v))
+    whole = expansion(entries, priorities=priorities)(csr_matrix(v)).toarray()
+    assert np.array_equal(whole, expansion(entries)(csr_matrix(v)).toarray())
+    worth = whole if priorities is None else whole * priorities
+    found = expansion(entries, limit=limit, priorities=priorities)(csr_matrix(v))
     assert found.has_sorted_indices
-    for before, after, all_of_it in zip(v, found.toarray(), whole, strict=True):
+    for before, after, all_of_it, order in zip(v, found.toarray(), whole, worth, strict=True):
         ranked = sorted(np.flatnonzero(before), key=lambda at: (-before[at], at))[:limit]
         stay = [at for at in ranked if at not in takes]
-        takers = sorted(
-            (at for at in takes if all_of_it[at] > 0), key=lambda at: (-all_of_it[at], at)
-        )
+        takers = sorted((at for at in takes if order[at] > 0), key=lambda at: (-order[at], at))
         expected = {*stay, *takers[: limit - len(stay)]}
         assert set(np.flatnonzero(after)) == expected
         for at in expected:
             assert after[at] == all_of_it[at]
 
 
-@given(phrase_matrices)
+@given(phrase_matrices, st.none() | priorities)
 @settings(max_examples=25)
 def test_round_trip(
-    tmp_path_factory: pytest.TempPathFactory, entries: list[tuple[int, int, float]]
+    tmp_path_factory: pytest.TempPathFactory,
+    entries: list[tuple[int, int, float]],
+    priorities: np.ndarray | None,
 ) -> None:
     plain = [entry for entry in entries if entry[0] < V]
-    for written in (expansion(plain, limit=3), with_phrases(entries, limit=3)):
+    for written in (
+        expansion(plain, limit=3, priorities=priorities),
+        with_phrases(entries, 3, priorities),
+    ):
         directory = tmp_path_factory.mktemp("expansion")
         written.write(directory)
         found = read_expansion(directory, V)
         assert found.digest == written.digest
         assert (found.weights != written.weights).nnz == 0
         assert np.array_equal(found.phrases, written.phrases)
+        assert (found.priorities is None) == (priorities is None)
+        assert np.array_equal(found.priorities, priorities)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [1, 256, 257, 65_536, 65_537])
+def test_ids_are_written_as_short_as_the_vocabulary_allows(tmp_path: Path, size: int) -> None:
+    last = size - 1
+    matrix = csr_matrix(([0.5, 0.25], ([last, size], [last, last])), shape=(size + 1, size))
+    phrases = np.array([[0, last]], dtype=np.int64)
+    DocumentExpansion(matrix, phrases=phrases).write(tmp_path)
+    found = read_expansion(tmp_path, size)
+    assert (found.weights != matrix).nnz == 0
+    assert found.phrases.dtype == np.int64
+    assert np.array_equal(found.phrases, phrases)
+    tensors = load_file(tmp_path / WEIGHTS_FILE)
+    assert tensors["targets"].itemsize == (1 if size <= 256 else 2 if size <= 65_536 else 4)
 
 
 def test_the_digest_tells_matrices_apart() -> None:
@@ -159,7 +194,11 @@ def test_the_digest_tells_matrices_apart() -> None:
     one = with_phrases([(0, 1, 0.5)])
     digests.add(one.digest)
     digests.add(DocumentExpansion(one.weights, phrases=one.phrases[::-1]).digest)
-    assert len(digests) == 8
+    for value in (1, 2):
+        even = np.full(V, value, dtype=np.float32)
+        digests.add(expansion([(0, 1, 0.5)], priorities=even).digest)
+        digests.add(with_phrases([(0, 1, 0.5)], priorities=even).digest)
+    assert len(digests) == 12
 
 
 def test_the_encoder_expands_and_then_keeps_the_largest(tmp_path: Path) -> None:
@@ -236,6 +275,16 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "phrases of nothing": (change(phrases=np.zeros((2, 0), dtype=np.int32)), "no table of words"),
     "real phrases": (change(phrases=np.zeros((1, 2), dtype=np.float32)), "no integers"),
     "a phrase too few": (change(sources=np.array([0, 1, V], dtype=np.int32)), "beyond the vocab"),
+    "priorities of others": (
+        change(priorities=np.ones(V + 1, dtype=np.float32)),
+        r"priorities are float32 \(7,\)",
+    ),
+    "priorities of another type": (change(priorities=np.ones(V)), "priorities are float64"),
+    "no priority": (change(priorities=np.zeros(V, dtype=np.float32)), "numbers above 0"),
+    "an infinite priority": (
+        change(priorities=np.full(V, np.inf, dtype=np.float32)),
+        "finite numbers",
+    ),
     "twice": (
         change(sources=np.zeros(3, dtype=np.int32), targets=np.ones(3, dtype=np.int32)),
         "a pair of words twice",
@@ -316,6 +365,15 @@ def test_phrases_must_fit_the_matrix() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             DocumentExpansion(longer, phrases=table)
+
+
+@pytest.mark.parametrize(
+    "priorities",
+    [np.ones(V), np.ones((1, V), np.float32), np.full(V, np.nan, np.float32), -np.ones(V, "f4")],
+)
+def test_priorities_are_positive_numbers_for_all_words(priorities: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="priorities"):
+        expansion([(0, 1, 0.5)], priorities=priorities)
 
 
 def test_a_model_that_names_a_missing_expansion_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,23 @@ def test_more_translations_are_added(tmp_path: Path, taught: TrainableSparseMode
     found = shares(teach(again, more, add=True))
     assert found["algodon"] == {("cotton",): 1.0, ("queen",): 0.25}
     assert found["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 2.0}
+
+
+def test_priorities_stay_and_new_words_have_one(
+    tmp_path: Path, taught: TrainableSparseModel
+) -> None:
+    again = load_trainable(str(save(taught, tmp_path / "taught")))
+    assert again.expansion is not None
+    known = again.vocabulary_size
+    values = np.arange(1, known + 1, dtype=np.float32)
+    again.expansion = replace(again.expansion, priorities=values)
+    again = teach(again, {"algodon": ["queen"], "guardaescobas": ["case"]})
+    assert again.expansion is not None and again.expansion.priorities is not None
+    assert again.vocabulary_size == known + 1
+    assert again.expansion.priorities.tolist() == [*values, 1.0]
+    written = load_trainable(str(save(again, tmp_path / "again"))).expansion
+    assert written is not None and written.priorities is not None
+    assert written.priorities.tolist() == [*values, 1.0]
 
 
 def test_of_a_list_twelve_translations_count(tmp_path: Path) -> None:
