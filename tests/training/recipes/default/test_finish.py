@@ -14,7 +14,7 @@ from training.model.loading import load_trainable
 from training.model.saving import write_model
 from training.recipes.default.alignment import words
 from training.recipes.default.finish import main
-from training.recipes.default.sources import read_weak_words, read_words
+from training.recipes.default.sources import Wish, read_weak_words, read_words
 
 
 @pytest.fixture
@@ -85,6 +85,22 @@ def test_weak_words_small_words_and_pieces_have_their_shares_and_all_others_the_
         share = 0.5 if entry.startswith("##") else shares.get(entry, 1.0)
         assert old > 0
         assert new.item() == pytest.approx(share * old.item()), entry
+
+
+def test_words_that_wishes_ask_for_come_first(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ["queen queen case", "queen", "¿Phone?"]
+    wish = Wish(english=("case",), keywords=tuple(asked[:1]), questions=tuple(asked[1:]), title="")
+    monkeypatch.setattr("training.recipes.default.finish.read_wishes", lambda: [wish])
+    assert finish(trained, tmp_path / "done").exit_code == 0
+    done = load_trainable(str(tmp_path / "done"))
+    assert done.expansion is not None and done.expansion.priorities is not None
+    held = {"queen": 2, "case": 1, "phone": 1}
+    for word, entry in done.tokenizer.get_vocab().items():
+        if word.isalpha():
+            expected = (1 + held.get(word, 0)) ** 0.2
+            assert done.expansion.priorities[entry] == pytest.approx(expected), word
 
 
 def test_the_encoder_goes_a_fifth_of_the_way_back_to_its_start(
