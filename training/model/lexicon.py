@@ -63,8 +63,8 @@ def teach(
     warning, are those of them that are short, hold anything but letters, or are an entry with
     another ending ("sabanas", which its entry finds), and words of whose translations the model
     knows none. Words of an earlier lexicon stay, unless they are taught anew; with `add` these keep
-    what they have too, and of two shares of one translation the larger one. Priorities stay, and
-    are 1 for words that join.
+    what they have too, and of two shares of one translation the larger one. Where the expansion has
+    priorities, the words taught have the largest of them: they are taught to be found.
 
     The model given is changed, and must not be used any more: load it again for another lexicon.
 
@@ -88,16 +88,19 @@ def teach(
         _check_growing(model)
         model = _with_words(model, tokenizer, {word: words[word] for word in new})
     taught = {word: words[word] for word in sorted(words) if word not in left}
+    vocabulary = model.tokenizer.get_vocab()
+    ids = [vocabulary[word] for word in taught]
     kept = {} if earlier is None else _entries(earlier)
     if not add:
-        vocabulary = model.tokenizer.get_vocab()
-        anew = {vocabulary[word] for word in taught}
+        anew = set(ids)
         kept = {pair: share for pair, share in kept.items() if pair[1] not in anew}
-    expansion = _expansion(model, taught, tokenizer, kept)
+    model.expansion = _expansion(model, taught, tokenizer, kept)
     if earlier is not None and earlier.priorities is not None:
-        ones = np.ones(model.vocabulary_size - len(earlier.priorities), dtype=np.float32)
-        expansion = replace(expansion, priorities=np.concatenate([earlier.priorities, ones]))
-    model.expansion = expansion
+        most = earlier.priorities.max()
+        priorities = np.full(model.vocabulary_size, most, dtype=np.float32)
+        priorities[: len(earlier.priorities)] = earlier.priorities
+        priorities[ids] = most
+        model.expansion = replace(model.expansion, priorities=priorities)
     return model.eval()
 
 

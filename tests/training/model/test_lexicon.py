@@ -288,21 +288,21 @@ def test_more_translations_are_added(tmp_path: Path, taught: TrainableSparseMode
     assert found["colcha"] == {("sheet",): 1.0, ("queen", "sheet"): 2.0}
 
 
-def test_priorities_stay_and_new_words_have_one(
+def test_words_taught_have_the_largest_priority(
     tmp_path: Path, taught: TrainableSparseModel
 ) -> None:
     again = load_trainable(str(save(taught, tmp_path / "taught")))
     assert again.expansion is not None
     known = again.vocabulary_size
-    values = np.arange(1, known + 1, dtype=np.float32)
+    values = np.arange(known, 0, -1, dtype=np.float32)
     again.expansion = replace(again.expansion, priorities=values)
     again = teach(again, {"algodon": ["queen"], "guardaescobas": ["case"]})
-    assert again.expansion is not None and again.expansion.priorities is not None
-    assert again.vocabulary_size == known + 1
-    assert again.expansion.priorities.tolist() == [*values, 1.0]
-    written = load_trainable(str(save(again, tmp_path / "again"))).expansion
-    assert written is not None and written.priorities is not None
-    assert written.priorities.tolist() == [*values, 1.0]
+    expected = [*values, known]
+    expected[VOCABULARY.index("algodon")] = known
+    for model in (again, load_trainable(str(save(again, tmp_path / "again")))):
+        assert model.vocabulary_size == known + 1
+        assert model.expansion is not None and model.expansion.priorities is not None
+        assert model.expansion.priorities.tolist() == expected
 
 
 def test_of_a_list_twelve_translations_count(tmp_path: Path) -> None:
