@@ -47,7 +47,7 @@ def _no_phrases() -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class DocumentExpansion:
-    """The matrix P and how many entries a document keeps.
+    """The matrix P, how many entries a document keeps, and which of them come first.
 
     Attributes:
         weights: P, (V + N, V) float32 CSR: row is the word that gives, or behind the V words the
@@ -64,7 +64,7 @@ class DocumentExpansion:
     priorities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a limit below 1, or what does not fit the matrix."""
+        """Raise `ValueError` for a limit below 1, priorities of 0, or what does not fit P."""
         if self.limit is not None and self.limit < 1:
             raise ValueError(f"limit is {self.limit}; it must be at least 1, or None")
         givers, words = self.weights.shape
@@ -94,7 +94,7 @@ class DocumentExpansion:
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of matrix, limit, phrases, priorities and of what the matrix is shares."""
+        """SHA-256 (hex) of matrix, limit, phrases and priorities, and what the shares are of."""
         parts = [self.weights.indptr, self.weights.indices, self.weights.data]
         kinds = [np.int64, np.int64, np.float32]
         digest = hashlib.sha256(f"{_SHARES_OF} {self.limit}".encode())
@@ -130,7 +130,8 @@ class DocumentExpansion:
             return candidates
         worth = candidates.data
         if self.priorities is not None:
-            worth = worth * self.priorities[candidates.indices]
+            # In double precision, in which no product of two floats is infinite.
+            worth = worth * self.priorities[candidates.indices].astype(np.float64)
         # What stays anyway comes before all that takes.
         order = np.where(self._takes[candidates.indices], worth, np.inf)
         chosen = largest_positions(candidates.indices, order, candidates.indptr, self.limit)
@@ -194,9 +195,9 @@ class DocumentExpansion:
             "weights": entries.data.astype(np.float32),
         }
         if len(self.phrases):
-            tensors["phrases"] = self.phrases.astype(word)
+            tensors["phrases"] = self.phrases.astype(word, order="C")
         if self.priorities is not None:
-            tensors["priorities"] = self.priorities
+            tensors["priorities"] = np.ascontiguousarray(self.priorities)
         save_file(tensors, directory / WEIGHTS_FILE)
 
 

@@ -176,7 +176,28 @@ def test_ids_are_written_as_short_as_the_vocabulary_allows(tmp_path: Path, size:
     assert found.phrases.dtype == np.int64
     assert np.array_equal(found.phrases, phrases)
     tensors = load_file(tmp_path / WEIGHTS_FILE)
-    assert tensors["targets"].itemsize == (1 if size <= 256 else 2 if size <= 65_536 else 4)
+    shortest = 1 if size <= 256 else 2 if size <= 65_536 else 4
+    assert tensors["targets"].itemsize == tensors["phrases"].itemsize == shortest
+
+
+def test_arrays_are_written_in_their_order_however_they_lie_in_memory(tmp_path: Path) -> None:
+    one = with_phrases([(0, 1, 0.5)])
+    strided = np.arange(2 * V, 0, -1, dtype=np.float32)[::2]
+    written = DocumentExpansion(
+        one.weights, phrases=np.asfortranarray(one.phrases), priorities=strided
+    )
+    written.write(tmp_path)
+    found = read_expansion(tmp_path, V)
+    assert found.phrases.tolist() == [list(phrase) for phrase in PHRASES]
+    assert found.priorities is not None
+    assert found.priorities.tolist() == strided.tolist()
+
+
+def test_the_largest_priority_pushes_out_nothing_that_takes_nothing() -> None:
+    largest = np.full(V, np.finfo(np.float32).max, dtype=np.float32)
+    v = csr_matrix(np.array([[3, 0, 0, 0, 2, 1]], dtype=np.float32))
+    expanded = expansion([(0, 1, 1.0), (0, 5, 1.0)], limit=2, priorities=largest)(v)
+    assert expanded.indices.tolist() == [0, 4]
 
 
 def test_the_digest_tells_matrices_apart() -> None:

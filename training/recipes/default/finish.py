@@ -78,7 +78,7 @@ def main(model: Path, start: Path, output: Path) -> None:
         raise click.BadParameter(str(error), param_hint="--start") from error
     except EngineError as error:
         raise click.ClickException(str(error)) from error
-    _prefer_what_is_asked_for(taught)
+    _prefer_what_is_asked_for(taught, recipe.static_weights.function_words)
     _weaken(taught, read_weak_words(), _SHARE_OF_WEAK_WORDS)
     _weaken(taught, _SMALL_WORDS, _SHARE_OF_SMALL_WORDS)
     pieces = [entry for entry in taught.tokenizer.get_vocab() if entry.startswith("##")]
@@ -109,12 +109,16 @@ def _words_of_terms(model: TrainableSparseModel) -> dict[str, dict[str, float]]:
     return words_of_terms(terms, model.tokenizer, english=english)
 
 
-def _prefer_what_is_asked_for(model: TrainableSparseModel) -> None:
-    """Give words that take weight priorities: how many Spanish queries of wishes hold them."""
+def _prefer_what_is_asked_for(model: TrainableSparseModel, function_words: Collection[str]) -> None:
+    """Give each word a priority of (1 + n)^0.2, where n Spanish queries of wishes hold it.
+
+    Of function words nothing is asked: their priority is 1.
+    """
     queries = [query for wish in read_wishes() for query in wish.spanish]
     held = np.zeros(model.vocabulary_size, dtype=np.float64)
     for entries in model.tokenizer(queries, add_special_tokens=False)["input_ids"]:
-        held[np.unique(entries)] += 1
+        held[list(set(entries))] += 1
+    held[model.tokenizer.convert_tokens_to_ids(list(function_words))] = 0
     assert model.expansion is not None
     priorities = ((1 + held) ** _POWER_OF_PRIORITIES).astype(np.float32)
     model.expansion = replace(model.expansion, priorities=priorities)

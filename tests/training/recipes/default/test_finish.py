@@ -87,10 +87,10 @@ def test_weak_words_small_words_and_pieces_have_their_shares_and_all_others_the_
         assert new.item() == pytest.approx(share * old.item()), entry
 
 
-def test_words_that_wishes_ask_for_come_first(
+def test_words_have_priorities_by_how_many_wishes_ask_for_them(
     tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = ["queen queen case", "queen", "¿Phone?"]
+    asked = ["queen queen case", "queen", "¿Phone?", "de de", ""]
     wish = Wish(english=("case",), keywords=tuple(asked[:1]), questions=tuple(asked[1:]), title="")
     monkeypatch.setattr("training.recipes.default.finish.read_wishes", lambda: [wish])
     assert finish(trained, tmp_path / "done").exit_code == 0
